@@ -1,0 +1,200 @@
+//! `spark train`
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use spark::core::config;
+use spark::io::Checkpoint;
+use spark::prelude::{Device, Event, Outcome, RunFolder, TrainConfig, Trainer};
+use spark::record::{Chart, Figure, Series};
+use spark::train::config_of;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Common;
+use super::train_flags::Flags;
+use super::train_progress::Progress;
+use crate::output::{Output, percent};
+
+/// What a shell reports for a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+/// Train a network by surrogate gradient
+///
+/// Without options: 784-512-10 leaky integrate-and-fire units on the digits that ship with spark, rate
+/// coded over 25 steps. Ctrl-C finishes the step in progress, saves and exits with 130; --resume goes on.
+#[derive(clap::Args)]
+#[command(args_override_self = true)]
+pub struct Args {
+    /// Configuration file (JSON); fields that are absent keep their default
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the configuration and stop
+    #[arg(long)]
+    print_config: bool,
+    /// Go on from a checkpoint or the latest one of a run folder, exactly as if never stopped
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["config", "out"])]
+    resume: Option<PathBuf>,
+    /// Folder of the run (default: the next free runs/NAME-NNN)
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Replace the run that --out holds
+    #[arg(long, requires = "out")]
+    overwrite: bool,
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let out = Output { json: args.common.json };
+    let resumed = args.resume.as_deref().map(latest).transpose()?;
+    let mut config = match (&resumed, &args.config) {
+        (Some((path, checkpoint)), _) => config_of(checkpoint, path)?,
+        (None, Some(path)) => config::read(path)?,
+        (None, None) => TrainConfig::default(),
+    };
+    args.flags.apply(&mut config);
+    config.validate().context("the configuration is not valid")?;
+    if args.print_config {
+        Output { json: false }.text(serde_json::to_string_pretty(&config)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let device = args.common.device.resolve()?;
+    let stop = stop_on_ctrl_c()?;
+    let mut trainer = trainer(args, &config, resumed, &device)?;
+    let folder = trainer.folder().clone();
+
+    let mut progress = Progress::new(out)?;
+    let result = trainer.run(&mut |event: &Event| progress.event(event), &stop);
+    progress.finish();
+    let outcome = result?;
+    curves(&folder)?;
+    progress.into_result()?;
+    report(out, &folder, &config, &outcome)?;
+    Ok(if outcome.interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+/// The checkpoint to go on from: a file itself, or the latest one of a folder.
+fn latest(path: &Path) -> Result<(PathBuf, Checkpoint)> {
+    let path = if path.is_dir() { RunFolder::of(path).last() } else { path.to_owned() };
+    let checkpoint = Checkpoint::read(&path)?;
+    Ok((path, checkpoint))
+}
+
+/// Everything that can fail for what the user gave happens before a folder is made.
+fn trainer(
+    args: &Args,
+    config: &TrainConfig,
+    resumed: Option<(PathBuf, Checkpoint)>,
+    device: &Device,
+) -> Result<Trainer> {
+    let data = config.load_data()?;
+    if let Some((path, checkpoint)) = resumed {
+        let folder = RunFolder::of(&path);
+        return Ok(Trainer::resume(config.clone(), data, folder, device, checkpoint, &path)?);
+    }
+    let folder = match &args.out {
+        Some(path) => RunFolder::create(path, args.overwrite)?,
+        None => {
+            let folder = config.data.folder.as_deref().and_then(Path::file_name);
+            let name = folder.map_or("mnist10k".into(), |name| name.to_string_lossy());
+            RunFolder::numbered("runs".as_ref(), &name)?
+        }
+    };
+    Ok(Trainer::new(config.clone(), data, folder, device)?)
+}
+
+/// Becomes true at the first Ctrl-C; a second one ends the program at once.
+fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::SeqCst) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        eprintln!("\nstopping after this step; Ctrl-C again to stop at once");
+    })
+    .context("cannot listen for Ctrl-C")?;
+    Ok(stop)
+}
+
+fn report(out: Output, folder: &RunFolder, config: &TrainConfig, outcome: &Outcome) -> Result<()> {
+    let Outcome { best, latest, .. } = outcome;
+    if outcome.interrupted {
+        out.text(format_args!("interrupted; go on with: spark train --resume {}", folder.path().display()))?;
+    } else {
+        let how = if best.validation_accuracy.is_some() { "by validation" } else { "by training loss" };
+        out.text(format_args!(
+            "best epoch {how}: {}, test accuracy {} ({:.1} s in all)",
+            best.epoch,
+            percent(best.test_accuracy),
+            outcome.seconds
+        ))?;
+    }
+    out.text(format_args!("checkpoint  {}", outcome.checkpoint.display()))?;
+    out.text(format_args!("curves      {}", folder.curves().display()))?;
+    out.json(&json!({
+        "event": "summary",
+        "interrupted": outcome.interrupted,
+        "test_accuracy": best.test_accuracy,
+        "validation_accuracy": best.validation_accuracy,
+        "train_loss": latest.train_loss,
+        "last_test_accuracy": latest.test_accuracy,
+        "best_epoch": best.epoch,
+        "epochs": latest.epoch,
+        "step": latest.step,
+        "rates": best.rates,
+        "seconds": outcome.seconds,
+        "seed": config.seed,
+        "checkpoint": outcome.checkpoint,
+        "folder": folder.path(),
+        "curves": folder.curves(),
+    }))?;
+    Ok(())
+}
+
+/// Draws loss and accuracy of a run from its log.
+fn curves(folder: &RunFolder) -> Result<()> {
+    let mut step_loss = Vec::new();
+    let mut per_epoch = Vec::new();
+    for event in folder.events()? {
+        match event {
+            Event::Step { step, loss, .. } => step_loss.push((step as f64, loss)),
+            Event::Epoch(record) => per_epoch.push(record),
+            Event::Start { .. } | Event::Checkpoint { .. } => {}
+        }
+    }
+    let curve = |name: &str, value: &dyn Fn(&spark::train::EpochRecord) -> Option<(f64, f64)>| Series {
+        name: name.into(),
+        points: per_epoch.iter().filter_map(value).collect(),
+        marked: true,
+    };
+    let loss = Chart {
+        title: "Loss".into(),
+        x: "step".into(),
+        y: "loss".into(),
+        series: vec![
+            Series { name: "training, per step".into(), points: step_loss, marked: false },
+            curve("validation", &|r| Some((r.step as f64, r.validation_loss?))),
+            curve("test", &|r| Some((r.step as f64, r.test_loss))),
+        ],
+    };
+    let accuracy = Chart {
+        title: "Accuracy".into(),
+        x: "epoch".into(),
+        y: "accuracy (%)".into(),
+        series: vec![
+            curve("training", &|r| Some((r.epoch as f64, 100.0 * r.train_accuracy))),
+            curve("validation", &|r| Some((r.epoch as f64, 100.0 * r.validation_accuracy?))),
+            curve("test", &|r| Some((r.epoch as f64, 100.0 * r.test_accuracy))),
+        ],
+    };
+    let mut figure = Figure { charts: vec![loss, accuracy] };
+    for chart in &mut figure.charts {
+        chart.series.retain(|series| !series.points.is_empty());
+    }
+    Ok(figure.write(&folder.curves())?)
+}

@@ -1,0 +1,263 @@
+//! The flags of `spark train` that change its configuration.
+
+use clap::ValueEnum;
+use spark::nn::layers::{LeakyConfig, NetworkConfig};
+use spark::prelude::{Encoding, Loss, OptimizerConfig, Reset, Schedule, Surrogate, TrainConfig};
+use spark::train::GradientClip;
+use std::path::PathBuf;
+
+/// Each one overrides a field of the configuration; see `--print-config` for all fields.
+#[derive(clap::Args, Clone)]
+#[command(next_help_heading = "Configuration (overrides --config)")]
+pub struct Flags {
+    /// Folder with a data set in the layout of MNIST (default: the digits that ship with spark)
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Use only the first N training and test images
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Network: mlp is inputs-512-outputs, conv is 12C5-MP2-64C5-MP2-outputs
+    #[arg(long, value_enum)]
+    model: Option<Model>,
+    /// Hidden units of an mlp, layer by layer, such as 512 or 256,128
+    #[arg(long, value_name = "UNITS", value_delimiter = ',', conflicts_with = "model")]
+    hidden: Option<Vec<usize>>,
+    /// Time steps per image
+    #[arg(long)]
+    steps: Option<usize>,
+    /// From images to input sequences
+    #[arg(long, value_enum)]
+    encoding: Option<EncodingKind>,
+    /// What is minimised
+    #[arg(long, value_enum)]
+    loss: Option<LossKind>,
+    /// Membrane decay per step of every leaky layer, 0 to 1
+    #[arg(long)]
+    decay: Option<f32>,
+    /// Threshold of every leaky layer
+    #[arg(long)]
+    threshold: Option<f32>,
+    /// What a spike does to the membrane, in every leaky layer
+    #[arg(long, value_enum)]
+    reset: Option<ResetKind>,
+    /// Surrogate derivative of every leaky layer
+    #[arg(long, value_enum)]
+    surrogate: Option<SurrogateKind>,
+    /// Train decay and threshold of every leaky layer too, one per unit
+    #[arg(long)]
+    learn_neurons: bool,
+    /// Optimizer
+    #[arg(long, value_enum)]
+    optimizer: Option<OptimizerKind>,
+    /// Learning rate
+    #[arg(long, visible_alias = "lr", value_name = "RATE")]
+    learning_rate: Option<f64>,
+    /// How the learning rate changes
+    #[arg(long, value_enum)]
+    schedule: Option<ScheduleKind>,
+    /// Scale gradients down to this norm
+    #[arg(long, value_name = "NORM")]
+    clip_norm: Option<f32>,
+    /// Passes over the training images
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Images per optimizer step
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Fraction of the training images set aside to pick the best epoch
+    #[arg(long, value_name = "FRACTION")]
+    validation: Option<f64>,
+    /// Stop after so many epochs without a better validation result
+    #[arg(long, value_name = "EPOCHS")]
+    patience: Option<usize>,
+    /// Steps between checkpoints besides those after every epoch
+    #[arg(long, value_name = "STEPS")]
+    checkpoint_steps: Option<u64>,
+    /// Seed of every random draw
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Model {
+    Mlp,
+    Conv,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum EncodingKind {
+    Rate,
+    Latency,
+    Direct,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LossKind {
+    Count,
+    Rate,
+    Membrane,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ResetKind {
+    Subtract,
+    Zero,
+    None,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SurrogateKind {
+    Atan,
+    FastSigmoid,
+    Sigmoid,
+    Triangular,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum OptimizerKind {
+    Adam,
+    Adamw,
+    Sgd,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ScheduleKind {
+    Constant,
+    Cosine,
+    Step,
+}
+
+impl Flags {
+    /// Puts the flags over a configuration.
+    pub fn apply(&self, config: &mut TrainConfig) {
+        self.apply_data(config);
+        self.apply_network(&mut config.network);
+        set(&mut config.steps, self.steps);
+        set(&mut config.learning_rate, self.learning_rate);
+        set(&mut config.epochs, self.epochs);
+        set(&mut config.batch, self.batch);
+        set(&mut config.validation, self.validation);
+        set(&mut config.checkpoint_steps, self.checkpoint_steps);
+        set(&mut config.seed, self.seed);
+        if self.patience.is_some() {
+            config.patience = self.patience;
+        }
+        if let Some(max) = self.clip_norm {
+            config.clip = Some(GradientClip::Norm { max });
+        }
+        set(&mut config.encoding, self.encoding.map(EncodingKind::config));
+        set(&mut config.loss, self.loss.map(LossKind::config));
+        set(&mut config.optimizer, self.optimizer.map(OptimizerKind::config));
+        set(&mut config.schedule, self.schedule.map(ScheduleKind::config));
+    }
+
+    fn apply_data(&self, config: &mut TrainConfig) {
+        if self.data.is_some() {
+            config.data.folder.clone_from(&self.data);
+        }
+        if self.limit.is_some() {
+            config.data.train_limit = self.limit;
+            config.data.test_limit = self.limit;
+        }
+    }
+
+    fn apply_network(&self, network: &mut NetworkConfig) {
+        // An invalid configuration is reported when it is validated, after the flags.
+        let outputs = network.outputs().unwrap_or(10);
+        let leaky = network.leaky_mut().next().cloned().unwrap_or_default();
+        if let Some(hidden) = &self.hidden {
+            *network = mlp(network.inputs(), hidden, outputs, leaky);
+        } else if let Some(model) = self.model {
+            *network = match model {
+                Model::Mlp => mlp(network.inputs(), &[512], outputs, leaky),
+                Model::Conv => {
+                    let side = network.inputs().isqrt();
+                    let image = network.input.as_slice().try_into().unwrap_or([1, side, side]);
+                    NetworkConfig::conv(image, outputs, leaky)
+                }
+            };
+        }
+        for leaky in network.leaky_mut() {
+            set(&mut leaky.decay, self.decay);
+            set(&mut leaky.threshold, self.threshold);
+            set(&mut leaky.reset, self.reset.map(ResetKind::config));
+            set(&mut leaky.surrogate, self.surrogate.map(SurrogateKind::config));
+            if self.learn_neurons {
+                (leaky.learn_decay, leaky.learn_threshold, leaky.per_unit) = (true, true, true);
+            }
+        }
+    }
+}
+
+fn mlp(inputs: usize, hidden: &[usize], outputs: usize, leaky: LeakyConfig) -> NetworkConfig {
+    let sizes: Vec<usize> = std::iter::once(inputs).chain(hidden.iter().copied()).chain([outputs]).collect();
+    NetworkConfig::mlp(&sizes, leaky)
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
+impl EncodingKind {
+    fn config(self) -> Encoding {
+        match self {
+            Self::Rate => Encoding::Rate { gain: 1.0 },
+            Self::Latency => Encoding::Latency { threshold: 0.01 },
+            Self::Direct => Encoding::Direct { gain: 1.0 },
+        }
+    }
+}
+
+impl LossKind {
+    fn config(self) -> Loss {
+        match self {
+            Self::Count => Loss::CountCrossEntropy,
+            Self::Rate => Loss::RateMse { correct: 0.8, incorrect: 0.2 },
+            Self::Membrane => Loss::MembraneCrossEntropy,
+        }
+    }
+}
+
+impl ResetKind {
+    fn config(self) -> Reset {
+        match self {
+            Self::Subtract => Reset::Subtract,
+            Self::Zero => Reset::Zero,
+            Self::None => Reset::None,
+        }
+    }
+}
+
+impl SurrogateKind {
+    fn config(self) -> Surrogate {
+        match self {
+            Self::Atan => Surrogate::Atan { alpha: 2.0 },
+            Self::FastSigmoid => Surrogate::FastSigmoid { slope: 10.0 },
+            Self::Sigmoid => Surrogate::Sigmoid { slope: 4.0 },
+            Self::Triangular => Surrogate::Triangular { slope: 1.0 },
+        }
+    }
+}
+
+impl OptimizerKind {
+    fn config(self) -> OptimizerConfig {
+        let (beta_1, beta_2, epsilon) = (0.9, 0.999, 1e-8);
+        match self {
+            Self::Adam => OptimizerConfig::Adam { beta_1, beta_2, epsilon },
+            Self::Adamw => OptimizerConfig::AdamW { beta_1, beta_2, epsilon, weight_decay: 0.01 },
+            Self::Sgd => OptimizerConfig::Sgd { momentum: 0.9 },
+        }
+    }
+}
+
+impl ScheduleKind {
+    fn config(self) -> Schedule {
+        match self {
+            Self::Constant => Schedule::Constant,
+            Self::Cosine => Schedule::Cosine { floor: 0.0, warmup: 0 },
+            Self::Step => Schedule::Step { epochs: 5, factor: 0.1 },
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The program as its users meet it.
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use serde_json::Value;
+use std::path::Path;
+
+fn spark(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spark"));
+    command.current_dir(folder);
+    command
+}
+
+/// Flags of a run that takes about a second.
+#[rustfmt::skip]
+const SMALL: [&str; 14] = [
+    "--hidden", "20", "--steps", "5", "--limit", "300", "--epochs", "2", "--batch", "50", "--seed", "1",
+    "--device", "flex",
+];
+
+fn json_lines(command: &mut Command) -> Vec<Value> {
+    let output = command.arg("--json").assert().success().get_output().stdout.clone();
+    let text = String::from_utf8(output).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn train_eval_predict_and_inspect_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = json_lines(spark(folder.path()).arg("train").args(SMALL));
+    let summary = lines.last().unwrap();
+    assert_eq!(lines.iter().filter(|line| line["event"] == "step").count(), 12);
+    for field in ["test_accuracy", "train_loss", "epochs", "seconds", "checkpoint"] {
+        assert!(!summary[field].is_null(), "{field} in {summary}");
+    }
+    let checkpoint = summary["checkpoint"].as_str().unwrap();
+    assert_eq!(checkpoint, "runs/mnist10k-001/best.safetensors");
+    let svg = std::fs::read_to_string(folder.path().join("runs/mnist10k-001/curves.svg")).unwrap();
+    assert!(svg.contains("Accuracy") && svg.contains("validation"));
+
+    let eval = json_lines(spark(folder.path()).args(["eval", "runs/mnist10k-001"]));
+    assert_eq!(eval.last().unwrap()["accuracy"], summary["test_accuracy"]);
+
+    let predict = json_lines(spark(folder.path()).args(["predict", checkpoint, "--index", "3"]));
+    assert_eq!(predict.last().unwrap()["counts"].as_array().unwrap().len(), 10);
+
+    let inspect = json_lines(spark(folder.path()).args(["inspect", checkpoint]));
+    let weight = inspect.iter().find(|line| line["name"] == "layers.0.weight").unwrap();
+    assert_eq!(weight["shape"], serde_json::json!([20, 784]));
+    assert_eq!(inspect.last().unwrap()["config"]["steps"], 5);
+}
+
+#[test]
+fn predict_reads_a_png_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    spark(folder.path()).args(["train", "--out", "run"]).args(SMALL).assert().success();
+    let stroke = |x: u32, y: u32| image::Luma([if x.abs_diff(28) < 5 && y > 8 && y < 48 { 0 } else { 255 }]);
+    image::GrayImage::from_fn(56, 56, stroke).save(folder.path().join("one.png")).unwrap();
+    spark(folder.path())
+        .args(["predict", "run", "--image", "one.png", "--invert"])
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("predicted").and(predicate::str::contains("spikes")));
+    std::fs::write(folder.path().join("bad.png"), b"not a picture").unwrap();
+    spark(folder.path())
+        .args(["predict", "run", "--image", "bad.png"])
+        .assert()
+        .failure()
+        .stderr(predicate::str::contains("bad.png: not a PNG picture"));
+}
+
+#[test]
+fn a_run_is_neither_overwritten_nor_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = |extra: &[&str]| {
+        spark(folder.path()).args(["train", "--out", "run"]).args(SMALL).args(extra).assert()
+    };
+    train(&[]).success();
+    let path = folder.path().join("run/last.safetensors");
+    let before = std::fs::read(&path).unwrap();
+    train(&[]).failure().stderr(predicate::str::contains("holds a run already"));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    train(&["--overwrite", "--data", "nowhere"]).failure().stderr(predicate::str::contains("nowhere"));
+    train(&["--overwrite", "--steps", "0"]).failure();
+    assert_eq!(std::fs::read(&path).unwrap(), before, "bad input leaves the run as it was");
+    spark(folder.path())
+        .args(["train", "--resume", "run", "--epochs", "3", "--device", "flex"])
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("epoch  3/3"));
+}
+
+#[test]
+fn config_files_are_read_strictly_and_flags_override_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |text: &str| std::fs::write(folder.path().join("c.json"), text).unwrap();
+    let print = || {
+        spark(folder.path()).args(["train", "--config", "c.json", "--print-config", "--epochs", "9"]).assert()
+    };
+    write(r#"{"epochs": 4, "learning_rate": 0.25}"#);
+    let text = String::from_utf8(print().success().get_output().stdout.clone()).unwrap();
+    let config: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&config["epochs"], &config["learning_rate"]), (&9.into(), &0.25.into()));
+    write(r#"{"network": {"input": [784], "layers": [{"kind": "leaky", "taus": 3}]}}"#);
+    print()
+        .failure()
+        .stderr(predicate::str::contains("network.layers[0]").and(predicate::str::contains("taus")));
+    write(r#"{"epochs": 4"#);
+    print().failure().stderr(predicate::str::contains("c.json").and(predicate::str::contains("EOF")));
+    assert!(!folder.path().join("runs").exists());
+}
+
+#[test]
+fn all_problems_of_a_configuration_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    spark(folder.path())
+        .args(["train", "--steps", "0", "--batch", "0", "--decay", "1.5"])
+        .assert()
+        .failure()
+        .stderr(
+            predicate::str::contains("steps: found 0")
+                .and(predicate::str::contains("batch: found 0"))
+                .and(predicate::str::contains("network.layers[1].decay: found 1.5")),
+        );
+    assert!(!folder.path().join("runs").exists(), "nothing is made for a bad configuration");
+}
+
+#[test]
+fn checkpoints_that_are_none_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    spark(folder.path()).args(["train", "--out", "run"]).args(SMALL).assert().success();
+    let good = std::fs::read(folder.path().join("run/best.safetensors")).unwrap();
+    let bad = folder.path().join("bad.safetensors");
+    for (bytes, message) in [
+        (good[..good.len() / 2].to_vec(), "truncated"),
+        (b"PK\x03\x04 not a checkpoint".to_vec(), "not a valid safetensors file"),
+        (Vec::new(), "truncated"),
+    ] {
+        std::fs::write(&bad, bytes).unwrap();
+        for command in ["eval", "inspect"] {
+            spark(folder.path())
+                .args([command, "bad.safetensors"])
+                .assert()
+                .failure()
+                .stderr(predicate::str::contains("bad.safetensors").and(predicate::str::contains(message)));
+        }
+    }
+    spark(folder.path())
+        .args(["eval", "missing.safetensors"])
+        .assert()
+        .failure()
+        .stderr(predicate::str::contains("missing.safetensors"));
+}
+
+#[test]
+fn devices_are_listed_and_wrong_ones_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = json_lines(spark(folder.path()).arg("devices"));
+    let devices = lines.last().unwrap()["devices"].as_array().unwrap().clone();
+    assert!(devices.contains(&"flex".into()) && devices.contains(&"ndarray".into()));
+    spark(folder.path())
+        .args(["train", "--device", "gpu"])
+        .assert()
+        .failure()
+        .stderr(predicate::str::contains("unknown device `gpu`"));
+    #[cfg(not(feature = "cuda"))]
+    spark(folder.path())
+        .args(["train", "--device", "cuda"])
+        .assert()
+        .failure()
+        .stderr(predicate::str::contains("--features cuda"));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_finishes_the_step_saves_and_resumes() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    let folder = tempfile::tempdir().unwrap();
+    let train = |extra: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spark"));
+        command.current_dir(folder.path()).arg("train").args(extra).arg("--json");
+        command
+    };
+    let mut child = train(&["--out", "run"])
+        .args(SMALL)
+        .args(["--epochs", "200"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    let mut steps = 0;
+    let mut last = String::new();
+    for line in lines.by_ref() {
+        steps += usize::from(line.contains("\"event\":\"step\""));
+        if steps == 8 {
+            let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+            assert!(sent.success());
+            steps += 1000;
+        }
+        last = line;
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let summary: Value = serde_json::from_str(&last).unwrap();
+    assert_eq!(summary["interrupted"], true);
+
+    let output = train(&["--resume", "run", "--epochs", "2"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,3 @@
+//! The graph editor, in which brains will be drawn.
+//!
+//! Nothing is public yet.

@@ -1,0 +1,188 @@
+//! Gradients of the extension's operations.
+//!
+//! Burn's autodiff gives a step one output. An operation with several is recorded as a *carrier* step
+//! that holds the real inputs, and one small step per output that only hands its gradient over; the
+//! carrier runs after all of them, with whatever arrived.
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
+use burn::backend::{Autodiff, AutodiffBackend, Backend, FloatDType, TensorMetadata, tensor::FloatTensor};
+use burn::tensor::Shape;
+use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{LeakyScan, SpikeOps, Surrogate};
+
+impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
+    fn spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Spike;
+
+        impl<B: SpikeOps> Backward<B, 1> for Spike {
+            type State = (FloatTensor<B>, Surrogate);
+
+            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let (x, surrogate) = ops.state;
+                unary::<B, _>(ops.parents, ops.node, grads, |gradient| {
+                    B::spike_backward(x, gradient, surrogate)
+                });
+            }
+        }
+
+        let (x, node) = x.into_parts();
+        match Spike.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x.clone(), surrogate), B::spike(x, surrogate)),
+            OpsKind::UnTracked(prep) => prep.finish(B::spike(x, surrogate)),
+        }
+    }
+
+    fn leaky_scan(
+        input: FloatTensor<Self>,
+        membrane: FloatTensor<Self>,
+        decay: FloatTensor<Self>,
+        threshold: FloatTensor<Self>,
+        options: LeakyScan,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        #[derive(Clone, Debug)]
+        struct Scan<B: Backend> {
+            potential: FloatTensor<B>,
+            membrane: FloatTensor<B>,
+            decay: FloatTensor<B>,
+            threshold: FloatTensor<B>,
+            input: Option<FloatTensor<B>>,
+            options: LeakyScan,
+        }
+
+        impl<B: SpikeOps> ManyOutputs<B, 4, 3> for Scan<B> {
+            fn backward(self, [spikes, potential, last]: [Option<FloatTensor<B>>; 3]) -> [FloatTensor<B>; 4] {
+                let (input, membrane, decay, threshold) = B::leaky_scan_backward(
+                    self.potential,
+                    self.membrane,
+                    self.decay,
+                    self.threshold,
+                    self.input.into(),
+                    spikes.into(),
+                    potential.into(),
+                    last.into(),
+                    self.options,
+                );
+                [input, membrane, decay, threshold]
+            }
+        }
+
+        let (input, input_node) = input.into_parts();
+        let (membrane, membrane_node) = membrane.into_parts();
+        let (decay, decay_node) = decay.into_parts();
+        let (threshold, threshold_node) = threshold.into_parts();
+        let kept_input = options.needs_input().then(|| input.clone());
+        let (spikes, potential, last) =
+            B::leaky_scan(input, membrane.clone(), decay.clone(), threshold.clone(), options);
+        let scan =
+            Scan { potential: potential.clone(), membrane, decay, threshold, input: kept_input, options };
+        let nodes = [input_node, membrane_node, decay_node, threshold_node];
+        let [spikes, potential, last] = track::<B, C, _, 4, 3>(scan, nodes, [spikes, potential, last]);
+        (spikes, potential, last)
+    }
+}
+
+/// The backward pass of an operation with `N` inputs and `M` outputs; `self` is what it saved.
+trait ManyOutputs<B: Backend, const N: usize, const M: usize>: Clone + Debug + Send + 'static {
+    /// Gradients of the inputs from those of the outputs; an output that nobody used has none.
+    fn backward(self, gradients: [Option<FloatTensor<B>>; M]) -> [FloatTensor<B>; N];
+}
+
+/// Where the outputs of one operation leave their gradients for its carrier.
+#[derive(Debug)]
+struct Slots<B: Backend, const M: usize>(Arc<Mutex<[Option<FloatTensor<B>>; M]>>);
+
+impl<B: Backend, const M: usize> Clone for Slots<B, M> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// The step that holds an operation's inputs and runs its backward pass once.
+struct Carrier<F, const M: usize>(PhantomData<F>);
+
+impl<F, const M: usize> Debug for Carrier<F, M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Carrier<{}>", std::any::type_name::<F>())
+    }
+}
+
+impl<B, F, const N: usize, const M: usize> Backward<B, N> for Carrier<F, M>
+where
+    B: Backend,
+    F: ManyOutputs<B, N, M>,
+{
+    type State = (F, Slots<B, M>);
+
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        grads.consume::<B>(&ops.node);
+        let (operation, slots) = ops.state;
+        let arrived = std::mem::replace(
+            &mut *slots.0.lock().unwrap_or_else(PoisonError::into_inner),
+            [const { None }; M],
+        );
+        let gradients = operation.backward(arrived);
+        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(parent) = parent {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+/// One output: puts its gradient into its slot and wakes the carrier.
+#[derive(Debug)]
+struct Output<const M: usize>(usize);
+
+impl<B: Backend, const M: usize> Backward<B, 1> for Output<M> {
+    type State = Slots<B, M>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let device = gradient.device();
+        ops.state.0.lock().unwrap_or_else(PoisonError::into_inner)[self.0] = Some(gradient);
+        if let [Some(carrier)] = ops.parents {
+            grads.register::<B>(carrier.id, token::<B>(&device));
+        }
+    }
+}
+
+/// The value of a carrier; it only has to exist.
+fn token<B: Backend>(device: &B::Device) -> FloatTensor<B> {
+    B::float_zeros(Shape::from([1]), device, FloatDType::F32)
+}
+
+/// Records an operation that has run: returns its outputs on the autodiff backend.
+fn track<B, C, F, const N: usize, const M: usize>(
+    operation: F,
+    inputs: [NodeGuard; N],
+    outputs: [FloatTensor<B>; M],
+) -> [FloatTensor<Autodiff<B, C>>; M]
+where
+    B: Backend,
+    C: CheckpointStrategy,
+    F: ManyOutputs<B, N, M>,
+{
+    let device = outputs[0].device();
+    match Carrier::<F, M>(PhantomData).prepare::<C>(inputs).compute_bound().stateful() {
+        OpsKind::UnTracked(_) => outputs.map(<Autodiff<B, C> as AutodiffBackend>::from_inner),
+        OpsKind::Tracked(prep) => {
+            let slots = Slots(Arc::new(Mutex::new([const { None }; M])));
+            let carrier = prep.finish((operation, slots.clone()), token::<B>(&device));
+            let mut index = 0..M;
+            outputs.map(|output| {
+                let step = Output::<M>(index.next().unwrap_or_default());
+                match step.prepare::<C>([carrier.node()]).compute_bound().stateful() {
+                    OpsKind::Tracked(prep) => prep.finish(slots.clone(), output),
+                    OpsKind::UnTracked(prep) => prep.finish(output),
+                }
+            })
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The backend extension: one trait, a composed reference body for every operation.
+#![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
+
+use burn::backend::{Backend, ExtensionType, backend_extension, tensor::FloatTensor};
+
+use crate::Surrogate;
+use crate::composed::T;
+use crate::leaky::{self, LeakyScan};
+
+/// A tensor that may be absent, in the form that backend extensions can pass on.
+#[derive(Clone, Debug, ExtensionType)]
+#[extension_type(fusion: cfg(any(feature = "wgpu", feature = "cuda")))]
+pub enum Maybe<B: Backend> {
+    /// The tensor.
+    Present(FloatTensor<B>),
+    /// Nothing, which for a gradient means zero.
+    Absent,
+}
+
+impl<B: Backend> Maybe<B> {
+    pub(crate) fn into_option(self) -> Option<FloatTensor<B>> {
+        match self {
+            Self::Present(tensor) => Some(tensor),
+            Self::Absent => None,
+        }
+    }
+}
+
+impl<B: Backend> From<Option<FloatTensor<B>>> for Maybe<B> {
+    fn from(tensor: Option<FloatTensor<B>>) -> Self {
+        tensor.map_or(Self::Absent, Self::Present)
+    }
+}
+
+/// Spiking operations of a backend.
+///
+/// Shapes are those of the functions on tensors of the same names; call those instead.
+/// The default bodies are the reference that every kernel is tested against.
+#[backend_extension(
+    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
+    Flex,
+    NdArray,
+    Autodiff,
+    Fusion: cfg(any(feature = "wgpu", feature = "cuda"))
+)]
+pub trait SpikeOps: Backend {
+    /// See [`spike`](crate::spike()).
+    #[fusion(default)]
+    fn spike(x: FloatTensor<Self>, _surrogate: Surrogate) -> FloatTensor<Self> {
+        T::<Self>(x).step().0
+    }
+
+    /// The gradient of [`spike`](crate::spike()) with respect to `x`, given that of its output.
+    #[fusion(default)]
+    fn spike_backward(
+        x: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        surrogate: Surrogate,
+    ) -> FloatTensor<Self> {
+        (T::<Self>(gradient) * T::<Self>(x).derivative(surrogate)).0
+    }
+
+    /// See [`leaky_scan`](crate::leaky_scan). Returns spikes, potential and the last membrane.
+    #[fusion(default)]
+    fn leaky_scan(
+        input: FloatTensor<Self>,
+        membrane: FloatTensor<Self>,
+        decay: FloatTensor<Self>,
+        threshold: FloatTensor<Self>,
+        options: LeakyScan,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        leaky::forward(T::<Self>(input), T(membrane), T(decay), T(threshold), options)
+    }
+
+    /// The gradients of [`leaky_scan`](crate::leaky_scan) with respect to input, initial membrane,
+    /// decay and threshold.
+    ///
+    /// `potential` is what the forward pass returned, `input` is needed only for the gradient through a
+    /// delayed reset to zero; the last three are the gradients of the outputs, zero where absent.
+    #[allow(clippy::too_many_arguments)]
+    #[fusion(default)]
+    fn leaky_scan_backward(
+        potential: FloatTensor<Self>,
+        membrane: FloatTensor<Self>,
+        decay: FloatTensor<Self>,
+        threshold: FloatTensor<Self>,
+        #[extension_type] input: Maybe<Self>,
+        #[extension_type] spikes_gradient: Maybe<Self>,
+        #[extension_type] potential_gradient: Maybe<Self>,
+        #[extension_type] membrane_gradient: Maybe<Self>,
+        options: LeakyScan,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let saved = leaky::Saved {
+            potential: T::<Self>(potential),
+            membrane: T(membrane),
+            decay: T(decay),
+            threshold: T(threshold),
+            input: input.into_option().map(T),
+        };
+        let gradients = leaky::OutputGradients {
+            spikes: spikes_gradient.into_option().map(T),
+            potential: potential_gradient.into_option().map(T),
+            membrane: membrane_gradient.into_option().map(T),
+        };
+        leaky::backward(saved, gradients, options)
+    }
+}

@@ -1,0 +1,70 @@
+//! Two-dimensional pooling.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::module::max_pool2d;
+use burn::tensor::ops::MaxPoolOptions;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use spark_core::Problems;
+
+/// Configuration of [`MaxPool2d`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MaxPool2dConfig {
+    /// Height and width of the window, in pixels; windows do not overlap.
+    pub window: [usize; 2],
+}
+
+/// The maximum over windows that do not overlap: a spike leaves when any unit of the window spiked.
+///
+/// Rows and columns that do not fill a window are dropped.
+///
+/// # Examples
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use spark_nn::layers::MaxPool2dConfig;
+///
+/// let pool = MaxPool2dConfig { window: [2, 2] }.init([1, 2, 4]);
+/// let x = Tensor::<2>::from_floats([[0., 1., 0., 0., 1., 1., 0., 0.]], &Device::flex());
+/// assert_eq!(pool.forward(x).into_data().try_to_vec::<f32>().unwrap(), [1.0, 0.0]);
+/// ```
+#[derive(Module, Debug)]
+pub struct MaxPool2d {
+    input: [usize; 3],
+    window: [usize; 2],
+}
+
+impl MaxPool2dConfig {
+    /// Checks the fields; `path` is where the configuration stands.
+    pub fn validate(&self, path: &str, problems: &mut Problems) {
+        for i in 0..2 {
+            problems.positive(format!("{path}.window[{i}]"), self.window[i]);
+        }
+    }
+
+    /// `[channels, height, width]` of the output for that of the input; `None` when the window does not fit.
+    pub fn output_shape(&self, [channels, height, width]: [usize; 3]) -> Option<[usize; 3]> {
+        let height = height.checked_div(self.window[0])?;
+        let width = width.checked_div(self.window[1])?;
+        (height > 0 && width > 0).then_some([channels, height, width])
+    }
+
+    /// Pooling of images of shape `input`, `[channels, height, width]`.
+    pub fn init(&self, input: [usize; 3]) -> MaxPool2d {
+        MaxPool2d { input, window: self.window }
+    }
+}
+
+impl MaxPool2d {
+    /// The maximum of each window, over every step and sample at once.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let mut shape = input.dims();
+        let images: usize = shape[..D - 1].iter().product();
+        let [channels, height, width] = self.input;
+        let options = MaxPoolOptions::new(self.window);
+        let output = max_pool2d(input.reshape([images, channels, height, width]), options);
+        shape[D - 1] = output.dims()[1..].iter().product();
+        output.reshape(shape)
+    }
+}

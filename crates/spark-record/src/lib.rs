@@ -1,0 +1,7 @@
+//! Pictures of what a network did.
+//!
+//! [`Chart`] draws curves to SVG: the learning curves of `spark train`.
+
+mod chart;
+
+pub use chart::{Chart, ChartError, Figure, Series};

@@ -1,0 +1,127 @@
+//! Batches, prepared by a second thread while the device works on the one before.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand::seq::SliceRandom;
+use spark_core::seed;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use crate::data::Images;
+use crate::encoding::{Encoded, Encoder, Purpose};
+
+/// How many batches may lie ready; more would only cost memory.
+const AHEAD: usize = 2;
+
+/// Encoded samples with their labels.
+#[derive(Debug)]
+pub struct Batch {
+    encoded: Encoded,
+    labels: Vec<u8>,
+}
+
+impl Batch {
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Class of each sample.
+    pub fn labels(&self) -> &[u8] {
+        &self.labels
+    }
+
+    /// Input `[time, batch, inputs]` and labels `[batch]` on a device.
+    pub fn into_tensors(self, device: &Device) -> (Tensor<3>, Tensor<1, Int>) {
+        let labels: Vec<i32> = self.labels.into_iter().map(i32::from).collect();
+        let count = labels.len();
+        let labels = Tensor::from_data(TensorData::new(labels, [count]), device);
+        (self.encoded.into_tensor(device), labels)
+    }
+}
+
+/// The batches of one pass over the data, encoded ahead of time in a thread of their own.
+///
+/// # Examples
+/// ```
+/// use spark_train::{Batches, Encoder, Encoding, Purpose, data};
+/// use std::sync::Arc;
+///
+/// let digits = Arc::new(data::mnist10k()?.test);
+/// let encoder = Encoder { encoding: Encoding::default(), steps: 25, seed: 1 };
+/// let batches = Batches::new(digits, (0..300).collect(), encoder, Purpose::Evaluate, 128);
+/// assert_eq!(batches.map(|batch| batch.len()).collect::<Vec<_>>(), [128, 128, 44]);
+/// # Ok::<(), data::DataError>(())
+/// ```
+#[derive(Debug)]
+pub struct Batches {
+    receiver: Receiver<Batch>,
+}
+
+impl Batches {
+    /// Batches of at most `size` of the samples `indices`, in order.
+    pub fn new(
+        images: Arc<Images>,
+        indices: Vec<usize>,
+        encoder: Encoder,
+        purpose: Purpose,
+        size: usize,
+    ) -> Self {
+        let (sender, receiver) = sync_channel(AHEAD);
+        std::thread::spawn(move || {
+            for indices in indices.chunks(size) {
+                let encoded = encoder.encode(&images, indices, purpose);
+                let labels = indices.iter().map(|&index| images.labels[index]).collect();
+                // The receiver is gone when training stopped early.
+                if sender.send(Batch { encoded, labels }).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { receiver }
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Batch;
+
+    fn next(&mut self) -> Option<Batch> {
+        self.receiver.recv().ok()
+    }
+}
+
+/// `indices` in the order of epoch `epoch` under `seed`.
+pub(crate) fn shuffled(indices: &[usize], seed: u64, epoch: usize) -> Vec<usize> {
+    let mut order = indices.to_vec();
+    order.shuffle(&mut seed::rng(seed, &format!("order.{epoch}")));
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_a_permutation_that_depends_on_seed_and_epoch() {
+        let indices: Vec<usize> = (0..100).collect();
+        let order = shuffled(&indices, 1, 0);
+        assert_eq!(order, shuffled(&indices, 1, 0));
+        assert_ne!(order, shuffled(&indices, 1, 1));
+        assert_ne!(order, shuffled(&indices, 2, 0));
+        let mut sorted = order;
+        sorted.sort_unstable();
+        assert_eq!(sorted, indices);
+    }
+
+    #[test]
+    fn stopping_early_does_not_hang() {
+        let digits = Arc::new(crate::data::mnist10k().unwrap().test);
+        let encoder = Encoder { encoding: crate::Encoding::default(), steps: 2, seed: 1 };
+        let mut batches = Batches::new(digits, (0..2000).collect(), encoder, Purpose::Evaluate, 10);
+        assert_eq!(batches.next().unwrap().len(), 10);
+    }
+}

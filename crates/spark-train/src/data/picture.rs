@@ -1,0 +1,49 @@
+//! A single picture as an image to classify.
+
+use image::imageops::FilterType;
+use std::path::Path;
+
+use super::{DataError, Images};
+
+/// Reads a PNG picture as one grey-scale image of `height` × `width` pixels.
+///
+/// Colours become their luminance; a picture of another size is resized. Data sets of digits show bright
+/// strokes on black: `invert` turns dark strokes on white into that. The label of the result is 0.
+///
+/// # Errors
+/// When the file is unreadable or no PNG picture.
+pub fn read_picture(path: &Path, height: usize, width: usize, invert: bool) -> Result<Images, DataError> {
+    let bytes = std::fs::read(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
+    let picture = image::load_from_memory_with_format(&bytes, image::ImageFormat::Png)
+        .map_err(|error| DataError::content(path, format!("not a PNG picture: {error}")))?;
+    let mut grey = picture.to_luma8();
+    let size = (width as u32, height as u32);
+    if grey.dimensions() != size {
+        grey = image::imageops::resize(&grey, size.0, size.1, FilterType::Triangle);
+    }
+    if invert {
+        image::imageops::invert(&mut grey);
+    }
+    Ok(Images { pixels: grey.into_raw(), labels: vec![0], height, width })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{GrayImage, Luma};
+
+    #[test]
+    fn a_picture_of_the_right_size_keeps_its_pixels() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.png");
+        let picture = GrayImage::from_fn(3, 2, |x, y| Luma([(10 * x + 100 * y) as u8]));
+        picture.save(&path).unwrap();
+        let read = read_picture(&path, 2, 3, false).unwrap();
+        assert_eq!(read.pixels, [0, 10, 20, 100, 110, 120]);
+        let inverted = read_picture(&path, 2, 3, true).unwrap();
+        assert_eq!(inverted.pixels, [255, 245, 235, 155, 145, 135]);
+        assert_eq!(read_picture(&path, 4, 6, false).unwrap().pixels.len(), 24);
+        std::fs::write(&path, b"no picture").unwrap();
+        assert!(read_picture(&path, 2, 3, false).unwrap_err().to_string().contains("not a PNG"));
+    }
+}

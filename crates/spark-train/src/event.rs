@@ -1,0 +1,94 @@
+//! What a trainer reports while it works.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One thing that happened; a line of the metrics log and of `spark train --json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Training starts, or goes on.
+    Start {
+        /// Version of the program.
+        spark: String,
+        /// The device, as burn names it.
+        device: String,
+        /// Trained and fixed parameters of the network.
+        parameters: usize,
+        /// Images trained on, validated with and tested with.
+        samples: [usize; 3],
+        /// Optimizer steps that were done before this start.
+        step: u64,
+        /// Optimizer steps per epoch.
+        steps_per_epoch: u64,
+        /// Epochs in all.
+        epochs: usize,
+    },
+    /// An optimizer step is done.
+    Step {
+        /// Steps done, this one included.
+        step: u64,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Loss of the batch before the step.
+        loss: f64,
+        /// Learning rate of the step.
+        learning_rate: f64,
+    },
+    /// An epoch is done and evaluated.
+    Epoch(EpochRecord),
+    /// A checkpoint was written.
+    Checkpoint {
+        /// Steps done.
+        step: u64,
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Event {
+    /// Optimizer steps that were done when it happened.
+    pub fn step(&self) -> u64 {
+        match self {
+            Self::Start { step, .. } | Self::Step { step, .. } | Self::Checkpoint { step, .. } => *step,
+            Self::Epoch(record) => record.step,
+        }
+    }
+}
+
+/// How an epoch ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Steps done.
+    pub step: u64,
+    /// Mean loss over the training images, as they were seen.
+    pub train_loss: f64,
+    /// Fraction of the training images classified correctly, as they were seen.
+    pub train_accuracy: f64,
+    /// Fraction of the validation images classified correctly; absent without a validation set.
+    pub validation_accuracy: Option<f64>,
+    /// Mean loss over the validation images.
+    pub validation_loss: Option<f64>,
+    /// Fraction of the test images classified correctly.
+    pub test_accuracy: f64,
+    /// Mean loss over the test images.
+    pub test_loss: f64,
+    /// Mean firing rate of each spiking layer over the test images, spikes per unit and step.
+    pub rates: Vec<f64>,
+    /// Duration of the epoch, evaluation included, in seconds.
+    pub seconds: f64,
+}
+
+/// Someone who wants to know.
+pub trait Observer {
+    /// Something happened.
+    fn event(&mut self, event: &Event);
+}
+
+impl<F: FnMut(&Event)> Observer for F {
+    fn event(&mut self, event: &Event) {
+        self(event);
+    }
+}

@@ -1,0 +1,37 @@
+//! Training by surrogate gradient: data, encoders, losses, optimizers and the epoch loop.
+//!
+//! [`TrainConfig`] describes an experiment, [`Trainer`] runs it: on any device, reproducibly under its
+//! seed, resumable at any step. The pieces work alone too:
+//!
+//! * [`data`]: labelled images from IDX files, and real digits that ship with Spark.
+//! * [`Encoding`]: images to spike trains.
+//! * [`Loss`]: spike counts, rates and membrane potentials against labels.
+//! * [`Optimizer`]: Burn's optimizers over a network, with state that a checkpoint can hold.
+//! * [`Evaluator`]: accuracy, confusion and firing rates.
+
+mod batches;
+mod config;
+pub mod data;
+mod encoding;
+mod error;
+mod evaluation;
+mod event;
+mod loss;
+mod optimizer;
+mod restore;
+mod run;
+mod schedule;
+mod trainer;
+
+pub use batches::{Batch, Batches};
+pub use config::{DataConfig, TrainConfig};
+pub use encoding::{Encoded, Encoder, Encoding, Purpose};
+pub use error::TrainError;
+pub use evaluation::{Evaluation, Evaluator, Prediction};
+pub use event::{EpochRecord, Event, Observer};
+pub use loss::Loss;
+pub use optimizer::{GradientClip, Optimizer, OptimizerConfig, OptimizerState};
+pub use restore::{config_of, restore};
+pub use run::RunFolder;
+pub use schedule::Schedule;
+pub use trainer::{Outcome, Progress, Trainer};

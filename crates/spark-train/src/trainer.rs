@@ -1,0 +1,416 @@
+//! The epoch loop.
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Transaction};
+use serde::{Deserialize, Serialize};
+use spark_io::{Checkpoint, CheckpointError, parameters};
+use spark_nn::layers::Network;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crate::batches::shuffled;
+use crate::data::{Images, Split};
+use crate::evaluation::classes;
+use crate::restore;
+use crate::run::MetricsLog;
+use crate::{
+    Batches, EpochRecord, Evaluation, Event, Observer, Optimizer, OptimizerState, Purpose, RunFolder,
+    TrainConfig, TrainError,
+};
+
+/// Trains one network.
+///
+/// The order of the images, the spikes they become and the first parameters are functions of the seed;
+/// where training stands is in [`Progress`], which every checkpoint holds. A run that stops at any step
+/// therefore goes on from its last checkpoint exactly as if it had never stopped.
+///
+/// # Examples
+/// ```no_run
+/// use burn::tensor::Device;
+/// use spark_train::{Event, RunFolder, TrainConfig, Trainer};
+/// use std::sync::atomic::AtomicBool;
+///
+/// let config = TrainConfig { epochs: 1, ..Default::default() };
+/// let data = config.load_data()?;
+/// let folder = RunFolder::numbered("runs".as_ref(), "example")?;
+/// let mut trainer = Trainer::new(config, data, folder, &Device::flex())?;
+/// let outcome = trainer.run(&mut |event: &Event| println!("{event:?}"), &AtomicBool::new(false))?;
+/// println!("{:.1} %", 100.0 * outcome.best.test_accuracy);
+/// # Ok::<(), spark_train::TrainError>(())
+/// ```
+pub struct Trainer {
+    config: TrainConfig,
+    train: Arc<Images>,
+    test: Arc<Images>,
+    /// Indices into `train` that are learned from.
+    learned: Vec<usize>,
+    /// Indices into `train` that pick the best epoch.
+    held_out: Vec<usize>,
+    network: Network,
+    optimizer: Optimizer,
+    progress: Progress,
+    folder: RunFolder,
+    device: Device,
+}
+
+/// Where training stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Epochs completed.
+    pub epoch: usize,
+    /// Batches of the current epoch completed.
+    pub batch: usize,
+    /// Optimizer steps completed.
+    pub step: u64,
+    /// Sum of the losses of the images seen in the current epoch.
+    pub loss_sum: f64,
+    /// Images classified correctly in the current epoch.
+    pub correct: usize,
+    /// Images seen in the current epoch.
+    pub seen: usize,
+    /// The best epoch so far.
+    pub best: Option<EpochRecord>,
+    /// The latest epoch.
+    pub latest: Option<EpochRecord>,
+    /// Epochs since the best one.
+    pub stale: usize,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Whether it was asked to stop before it was done.
+    pub interrupted: bool,
+    /// The best epoch by validation (by training loss without a validation set).
+    pub best: EpochRecord,
+    /// The latest epoch.
+    pub latest: EpochRecord,
+    /// The checkpoint of the best epoch; the latest one when no epoch was completed.
+    pub checkpoint: PathBuf,
+    /// How long this process trained, in seconds.
+    pub seconds: f64,
+}
+
+/// Why an epoch ended before its end.
+enum Halt {
+    Interrupted,
+    Failed(TrainError),
+}
+
+impl From<TrainError> for Halt {
+    fn from(error: TrainError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Trainer {
+    /// Starts from fresh parameters.
+    ///
+    /// # Errors
+    /// When the configuration is not valid.
+    pub fn new(
+        config: TrainConfig,
+        data: Split,
+        folder: RunFolder,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
+        config.validate()?;
+        let device = device.clone().autodiff();
+        let network = config.network.init(config.seed, &device)?;
+        let optimizer = Optimizer::new(&config.optimizer, config.clip);
+        let all: Vec<usize> = (0..data.train.len()).collect();
+        let mut learned = shuffled(&all, config.seed, usize::MAX);
+        let held_out = learned.split_off(all.len() - (config.validation * all.len() as f64) as usize);
+        if learned.is_empty() || data.test.is_empty() {
+            return Err(TrainError::Mismatch("no images are left to train on or to test with".into()));
+        }
+        Ok(Self {
+            train: Arc::new(data.train),
+            test: Arc::new(data.test),
+            learned,
+            held_out,
+            network,
+            optimizer,
+            progress: Progress::default(),
+            folder,
+            device,
+            config,
+        })
+    }
+
+    /// Goes on from a checkpoint that came from the file `path`.
+    ///
+    /// # Errors
+    /// When the configuration is not valid, or the checkpoint does not fit it.
+    pub fn resume(
+        config: TrainConfig,
+        data: Split,
+        folder: RunFolder,
+        device: &Device,
+        checkpoint: Checkpoint,
+        path: &Path,
+    ) -> Result<Self, TrainError> {
+        let mut trainer = Self::new(config, data, folder, device)?;
+        trainer.network = restore::load(trainer.network, &checkpoint, path)?;
+        let state = OptimizerState { tensors: checkpoint.optimizer, scalars: checkpoint.optimizer_scalars };
+        trainer
+            .optimizer
+            .load(&trainer.network, state)
+            .map_err(|problems| CheckpointError::Tensors { path: path.to_owned(), problems })?;
+        trainer.progress = serde_json::from_value(checkpoint.progress).map_err(|error| {
+            let message = format!("metadata `progress`: {error}");
+            CheckpointError::Format { path: path.to_owned(), message }
+        })?;
+        Ok(trainer)
+    }
+
+    /// Trains until the epochs are over, patience runs out or `stop` becomes true.
+    ///
+    /// A stop is obeyed after the step in progress, with a checkpoint.
+    ///
+    /// # Errors
+    /// When the loss or a parameter is no longer finite, or a file cannot be written; the checkpoints
+    /// written before are kept.
+    pub fn run(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, TrainError> {
+        let start = Instant::now();
+        self.folder.write_config(&self.config)?;
+        let log = MetricsLog::open(&self.folder, self.progress.step)?;
+        let mut report = Report { log, observer };
+        report.event(&self.start_event())?;
+        if self.progress.step == 0 {
+            self.save(&self.folder.last(), &mut report)?;
+        }
+        let mut interrupted = false;
+        while !self.is_done() {
+            match self.epoch(&mut report, stop) {
+                Ok(()) => {}
+                Err(Halt::Interrupted) => {
+                    interrupted = true;
+                    break;
+                }
+                Err(Halt::Failed(error)) => {
+                    report.log.flush()?;
+                    return Err(error);
+                }
+            }
+        }
+        report.log.flush()?;
+        let latest = self.progress.latest.clone().unwrap_or_default();
+        let best = self.progress.best.clone().unwrap_or_else(|| latest.clone());
+        let checkpoint = RunFolder::checkpoint(self.folder.path());
+        Ok(Outcome { interrupted, best, latest, checkpoint, seconds: start.elapsed().as_secs_f64() })
+    }
+
+    /// The folder of the run.
+    pub fn folder(&self) -> &RunFolder {
+        &self.folder
+    }
+
+    /// The network as trained so far, on the autodiff device.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    fn is_done(&self) -> bool {
+        let impatient = self.config.patience.is_some_and(|patience| self.progress.stale >= patience);
+        self.progress.epoch >= self.config.epochs || (impatient && self.progress.batch == 0)
+    }
+
+    fn steps_per_epoch(&self) -> u64 {
+        self.learned.len().div_ceil(self.config.batch) as u64
+    }
+
+    fn start_event(&self) -> Event {
+        Event::Start {
+            spark: env!("CARGO_PKG_VERSION").to_owned(),
+            device: format!("{:?}", self.device),
+            parameters: self.network.num_params(),
+            samples: [self.learned.len(), self.held_out.len(), self.test.len()],
+            step: self.progress.step,
+            steps_per_epoch: self.steps_per_epoch(),
+            epochs: self.config.epochs,
+        }
+    }
+
+    /// What is left of the current epoch, its evaluation and its checkpoints.
+    fn epoch(&mut self, report: &mut Report, stop: &AtomicBool) -> Result<(), Halt> {
+        let start = Instant::now();
+        let epoch = self.progress.epoch;
+        let order = shuffled(&self.learned, self.config.seed, epoch);
+        let rest = order[(self.progress.batch * self.config.batch).min(order.len())..].to_vec();
+        let (encoder, purpose) = (self.config.encoder(), Purpose::Train(epoch as u32));
+        let batches = Batches::new(Arc::clone(&self.train), rest, encoder, purpose, self.config.batch);
+        for batch in batches {
+            self.train_step(batch, report)?;
+            if stop.load(Ordering::Relaxed) {
+                self.save(&self.folder.last(), report)?;
+                return Err(Halt::Interrupted);
+            }
+            if self.progress.step.is_multiple_of(self.config.checkpoint_steps) {
+                self.save(&self.folder.last(), report)?;
+            }
+        }
+        // Until the epoch is evaluated a stop leaves a checkpoint whose epoch has no batch left.
+        let goes_on = || !stop.load(Ordering::Relaxed);
+        let Some(record) = self.judge(start, goes_on) else {
+            self.save(&self.folder.last(), report)?;
+            return Err(Halt::Interrupted);
+        };
+        report.event(&Event::Epoch(record.clone()))?;
+        let better = self.progress.best.as_ref().is_none_or(|best| is_better(&record, best));
+        self.progress.stale = if better { 0 } else { self.progress.stale + 1 };
+        self.progress.latest = Some(record.clone());
+        if better {
+            self.progress.best = Some(record);
+        }
+        self.progress.epoch += 1;
+        self.progress.batch = 0;
+        (self.progress.loss_sum, self.progress.correct, self.progress.seen) = (0.0, 0, 0);
+        if better {
+            self.save(&self.folder.best(), report)?;
+        }
+        self.save(&self.folder.last(), report)?;
+        Ok(())
+    }
+
+    fn train_step(&mut self, batch: crate::Batch, report: &mut Report) -> Result<(), TrainError> {
+        let epoch = self.progress.epoch;
+        let total = self.steps_per_epoch() * self.config.epochs as u64;
+        let rate = self.config.learning_rate * self.config.schedule.factor(self.progress.step, total, epoch);
+        let truth = batch.labels().to_vec();
+        let (input, labels) = batch.into_tensors(&self.device);
+        let output = self.network.forward(input, None);
+        let scores = self.config.loss.scores(&output);
+        let width = scores.dims()[1];
+        let loss = self.config.loss.forward(scores.clone(), labels);
+
+        let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
+        // One trip to the host for both.
+        let [loss, scores] = Transaction::default()
+            .register(loss.inner())
+            .register(scores.inner())
+            .execute()
+            .try_into()
+            .expect("a transaction returns one entry per tensor");
+        let loss = loss.iter::<f64>().next().unwrap_or(f64::NAN);
+        if !loss.is_finite() {
+            return Err(self.diverged(format!("the loss, {loss},")));
+        }
+        // Taken out, not cloned: the only holder of a parameter may update it in place.
+        let network = std::mem::replace(&mut self.network, Network { layers: Vec::new() });
+        self.network = self.optimizer.step(rate, network, gradients);
+
+        let predicted = classes(&scores.iter::<f32>().collect::<Vec<_>>(), width);
+        let correct = predicted.iter().zip(&truth).filter(|&(&p, &t)| p == usize::from(t)).count();
+        self.progress.step += 1;
+        self.progress.batch += 1;
+        self.progress.seen += truth.len();
+        self.progress.correct += correct;
+        self.progress.loss_sum += loss * truth.len() as f64;
+        let step = self.progress.step;
+        report.event(&Event::Step { step, epoch: epoch + 1, loss, learning_rate: rate })
+    }
+
+    /// Validates and tests; `None` when asked to stop on the way.
+    fn judge(&self, start: Instant, goes_on: impl Fn() -> bool) -> Option<EpochRecord> {
+        let network = self.network.valid();
+        let device = self.device.clone().inner();
+        let evaluate = |images: &Arc<Images>, indices: &[usize]| {
+            self.config.evaluator().evaluate(&network, images, indices, &device, |_| goes_on())
+        };
+        let validation: Option<Evaluation> = match self.held_out.as_slice() {
+            [] => None,
+            held_out => Some(evaluate(&self.train, held_out)?),
+        };
+        let test = evaluate(&self.test, &(0..self.test.len()).collect::<Vec<_>>())?;
+        let seen = self.progress.seen.max(1) as f64;
+        Some(EpochRecord {
+            epoch: self.progress.epoch + 1,
+            step: self.progress.step,
+            train_loss: self.progress.loss_sum / seen,
+            train_accuracy: self.progress.correct as f64 / seen,
+            validation_accuracy: validation.as_ref().map(|v| v.accuracy),
+            validation_loss: validation.as_ref().map(|v| v.loss),
+            test_accuracy: test.accuracy,
+            test_loss: test.loss,
+            rates: test.rates,
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+
+    fn save(&self, path: &Path, report: &mut Report) -> Result<(), TrainError> {
+        let parameters = parameters::collect(&self.network);
+        for (name, data) in &parameters {
+            if data.dtype().is_float() && !data.iter::<f32>().all(f32::is_finite) {
+                return Err(self.diverged(format!("parameter `{name}`")));
+            }
+        }
+        let optimizer = self.optimizer.save(&self.network);
+        let checkpoint = Checkpoint {
+            spark: env!("CARGO_PKG_VERSION").to_owned(),
+            config: serde_json::to_value(&self.config).map_err(|error| json_error(path, &error))?,
+            seed: self.config.seed,
+            epoch: self.progress.epoch,
+            step: self.progress.step,
+            metrics: self.progress.latest.as_ref().map(metrics).unwrap_or_default(),
+            progress: serde_json::to_value(&self.progress).map_err(|error| json_error(path, &error))?,
+            parameters,
+            optimizer: optimizer.tensors,
+            optimizer_scalars: optimizer.scalars,
+        };
+        checkpoint.write(path)?;
+        report.event(&Event::Checkpoint { step: self.progress.step, path: path.to_owned() })?;
+        report.log.flush()
+    }
+
+    fn diverged(&self, what: String) -> TrainError {
+        TrainError::Diverged {
+            epoch: self.progress.epoch + 1,
+            step: self.progress.step + 1,
+            what,
+            checkpoint: self.folder.last(),
+        }
+    }
+}
+
+fn json_error(path: &Path, error: &serde_json::Error) -> TrainError {
+    TrainError::Folder { path: path.to_owned(), message: error.to_string() }
+}
+
+/// By validation accuracy, then loss; by training loss where nothing is held out.
+fn is_better(new: &EpochRecord, best: &EpochRecord) -> bool {
+    let key = |record: &EpochRecord| {
+        let loss = record.validation_loss.unwrap_or(record.train_loss);
+        (record.validation_accuracy.unwrap_or(0.0), -loss)
+    };
+    key(new) > key(best)
+}
+
+fn metrics(record: &EpochRecord) -> BTreeMap<String, f64> {
+    let numbers = [
+        ("train_loss", Some(record.train_loss)),
+        ("train_accuracy", Some(record.train_accuracy)),
+        ("validation_loss", record.validation_loss),
+        ("validation_accuracy", record.validation_accuracy),
+        ("test_loss", Some(record.test_loss)),
+        ("test_accuracy", Some(record.test_accuracy)),
+    ];
+    numbers.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// Where events go: into the log of the run and to whoever watches.
+struct Report<'a> {
+    log: MetricsLog,
+    observer: &'a mut dyn Observer,
+}
+
+impl Report<'_> {
+    fn event(&mut self, event: &Event) -> Result<(), TrainError> {
+        self.observer.event(event);
+        self.log.write(event)
+    }
+}

@@ -1,0 +1,195 @@
+//! Training as a whole: the same on every backend, resumable at every step, safe when it diverges.
+#![recursion_limit = "256"] // The kernel compiler of the GPU backends nests its types deeply.
+
+mod support;
+
+use spark::io::TensorFile;
+use spark::prelude::*;
+use spark::train::{GradientClip, TrainError};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use support::devices;
+
+/// A small experiment that still has every ingredient.
+fn config() -> TrainConfig {
+    let leaky = LeakyConfig { decay: 0.9, learn_decay: true, learn_threshold: true, ..Default::default() };
+    let mut config = TrainConfig {
+        network: NetworkConfig::mlp(&[784, 20, 10], leaky),
+        steps: 6,
+        epochs: 2,
+        batch: 32,
+        validation: 0.2,
+        learning_rate: 5e-3,
+        schedule: Schedule::Cosine { floor: 0.1, warmup: 3 },
+        clip: Some(GradientClip::Norm { max: 1.0 }),
+        seed: 3,
+        ..Default::default()
+    };
+    config.data.train_limit = Some(200);
+    config.data.test_limit = Some(60);
+    config
+}
+
+fn trainer(config: &TrainConfig, folder: &Path, device: &Device) -> Trainer {
+    let folder = RunFolder::create(folder, true).unwrap();
+    Trainer::new(config.clone(), config.load_data().unwrap(), folder, device).unwrap()
+}
+
+/// Runs, and returns the loss of every step as its bits.
+fn losses(trainer: &mut Trainer, stop_after: Option<u64>) -> (Vec<u64>, Outcome) {
+    let stop = AtomicBool::new(false);
+    let mut losses = Vec::new();
+    let outcome = trainer.run(
+        &mut |event: &Event| {
+            if let Event::Step { step, loss, .. } = event {
+                losses.push(loss.to_bits());
+                stop.store(stop_after == Some(*step), Ordering::Relaxed);
+            }
+        },
+        &stop,
+    );
+    (losses, outcome.unwrap())
+}
+
+fn resume(folder: &Path, device: &Device) -> Trainer {
+    let folder = RunFolder::of(folder);
+    let path = folder.last();
+    let checkpoint = Checkpoint::read(&path).unwrap();
+    let config = spark::train::config_of(&checkpoint, &path).unwrap();
+    let data = config.load_data().unwrap();
+    Trainer::resume(config, data, folder, device, checkpoint, &path).unwrap()
+}
+
+#[test]
+fn every_backend_gives_the_same_losses() {
+    let mut config = config();
+    config.epochs = 1;
+    config.batch = 16;
+    let mut reference: Vec<u64> = Vec::new();
+    for (name, device) in devices() {
+        let folder = tempfile::tempdir().unwrap();
+        let (found, _) = losses(&mut trainer(&config, folder.path(), &device), Some(10));
+        assert_eq!(found.len(), 10);
+        if reference.is_empty() {
+            reference = found;
+            continue;
+        }
+        for (step, (found, expected)) in found.iter().zip(&reference).enumerate() {
+            let (found, expected) = (f64::from_bits(*found), f64::from_bits(*expected));
+            assert!((found - expected).abs() < 1e-3, "{name}, step {step}: {found} against {expected}");
+        }
+    }
+}
+
+#[test]
+fn a_resumed_run_is_the_uninterrupted_one_bit_for_bit() {
+    for (name, device) in &devices()[..2] {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, outcome) = losses(&mut trainer(&config(), folder.path(), device), None);
+        assert_eq!(whole.len(), 10);
+        let expected = Checkpoint::read(&RunFolder::of(folder.path()).last()).unwrap();
+
+        // In the middle of an epoch, at its end, and after the last step of all.
+        for stop in [1, 3, 5, 7, 10] {
+            let folder = tempfile::tempdir().unwrap();
+            let (mut found, first) = losses(&mut trainer(&config(), folder.path(), device), Some(stop));
+            assert!(first.interrupted);
+            let (rest, second) = losses(&mut resume(folder.path(), device), None);
+            found.extend(rest);
+            assert_eq!(found, whole, "{name}, stopped after step {stop}");
+            assert_eq!(second.best.test_accuracy, outcome.best.test_accuracy, "{name}");
+            let resumed = Checkpoint::read(&RunFolder::of(folder.path()).last()).unwrap();
+            assert_eq!(resumed.parameters, expected.parameters, "{name}");
+            assert_eq!(resumed.optimizer, expected.optimizer, "{name}");
+
+            let events = RunFolder::of(folder.path()).events().unwrap();
+            let logged = events.iter().filter(|event| matches!(event, Event::Step { .. })).count();
+            assert_eq!(logged, 10, "{name}: every step is in the log once");
+        }
+    }
+}
+
+#[test]
+fn a_killed_run_goes_on_from_its_last_checkpoint() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig { checkpoint_steps: 2, ..config() };
+    let (whole, _) = losses(&mut trainer(&config, folder.path(), &device), None);
+    let killed = tempfile::tempdir().unwrap();
+    // A panic in the observer stands in for the kill: nothing after it runs, nothing is saved.
+    let mut doomed = trainer(&config, killed.path(), &device);
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _ = doomed.run(
+            &mut |event: &Event| {
+                assert!(!matches!(event, Event::Step { step: 4, .. }), "killed");
+            },
+            &AtomicBool::new(false),
+        );
+    }));
+    assert!(result.is_err());
+    let (rest, _) = losses(&mut resume(killed.path(), &device), None);
+    assert_eq!(rest, whole[2..], "goes on from step 2, the last checkpoint before the kill");
+}
+
+#[test]
+fn divergence_stops_with_the_step_and_keeps_the_last_good_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig {
+        learning_rate: 1e38,
+        schedule: Schedule::Constant,
+        clip: None,
+        optimizer: OptimizerConfig::Sgd { momentum: 0.9 },
+        loss: Loss::MembraneCrossEntropy,
+        ..config()
+    };
+    let mut trainer = trainer(&config, folder.path(), &Device::flex());
+    let error = trainer.run(&mut |_: &Event| {}, &AtomicBool::new(false)).unwrap_err();
+    let TrainError::Diverged { step, checkpoint, .. } = &error else {
+        panic!("expected divergence, found: {error}");
+    };
+    assert!(*step >= 1);
+    let kept = Checkpoint::read(checkpoint).unwrap();
+    assert!(kept.parameters.values().all(|data| data.iter::<f32>().all(f32::is_finite)));
+}
+
+#[test]
+fn checkpoints_open_in_python_terms() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, outcome) = losses(&mut trainer(&config(), folder.path(), &Device::flex()), None);
+    let file = TensorFile::read(&outcome.checkpoint).unwrap();
+    let shape = |name: &str| file.tensors[name].shape().to_vec();
+    assert_eq!(shape("layers.0.weight"), [20, 784], "weights are [post, pre]");
+    assert_eq!(shape("optimizer.layers.0.weight.momentum.moment_1"), [20, 784]);
+    assert_eq!(file.metadata["format"], "\"spark-checkpoint\"");
+}
+
+#[test]
+fn a_foreign_optimizer_state_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    losses(&mut trainer(&config(), folder.path(), &Device::flex()), Some(2));
+    let run = RunFolder::of(folder.path());
+    let checkpoint = Checkpoint::read(&run.last()).unwrap();
+    let attempt = |change: &dyn Fn(&mut Checkpoint)| {
+        let mut changed = checkpoint.clone();
+        change(&mut changed);
+        let data = config().load_data().unwrap();
+        match Trainer::resume(config(), data, run.clone(), &Device::flex(), changed, &run.last()) {
+            Ok(_) => panic!("accepted"),
+            Err(error) => error.to_string(),
+        }
+    };
+    let moment = "layers.0.weight.momentum.moment_1";
+    let error = attempt(&|checkpoint| {
+        checkpoint.optimizer.remove(moment);
+    });
+    assert!(error.contains("incomplete state"), "{error}");
+    let error = attempt(&|checkpoint| {
+        let data = checkpoint.optimizer["layers.0.bias.momentum.moment_1"].clone();
+        checkpoint.optimizer.insert(moment.to_owned(), data);
+    });
+    assert!(error.contains(moment), "{error}");
+    let error = attempt(&|checkpoint| {
+        checkpoint.progress = serde_json::json!({"epoch": "one"});
+    });
+    assert!(error.contains("progress"), "{error}");
+}
