@@ -5,7 +5,7 @@ mod support;
 
 use proptest::prelude::*;
 use spark::burn::tensor::{Gradients, TensorData};
-use spark::kernels::{LeakyScan, leaky_scan, spike};
+use spark::kernels::{LeakyScan, leaky_scan, spike, spike_matmul};
 use spark::nn::layers::{LeakyConfig, LeakyState, Temporal};
 use spark::prelude::*;
 use support::devices;
@@ -28,7 +28,9 @@ struct Case {
 fn cases() -> impl Strategy<Value = Case> {
     let reset = prop_oneof![Just(Reset::Subtract), Just(Reset::Zero), Just(Reset::None)];
     let surrogate = proptest::sample::select(SURROGATES.to_vec());
-    let shape = (1usize..7, 1usize..4, 1usize..6);
+    // Some wider than the block of units that one thread takes.
+    let units = prop_oneof![4 => 1usize..6, 1 => 300usize..600];
+    let shape = (1usize..7, 1usize..4, units);
     (shape, any::<[bool; 3]>(), reset, surrogate, any::<u64>()).prop_map(
         |((time, batch, units), [per_unit, reset_delay, reset_gradient], reset, surrogate, seed)| {
             let mut rng = spark::core::seed::rng(seed, "case");
@@ -83,7 +85,16 @@ fn run(case: &Case, device: &Device, fused: bool) -> Result {
     let start = pieces.take([batch, units]).require_grad();
     let weights =
         (pieces.take([time, batch, units]), pieces.take([time, batch, units]), pieces.take([batch, units]));
-    let layer = case.config.init(units, &device);
+    let mut layer = case.config.init(units, &device);
+    // Distinct parameters show whether each unit gets its own.
+    let length = layer.decay.val().dims()[0];
+    let ramp = |low: f32, high: f32| {
+        let value = |i| low + (high - low) * i as f32 / length as f32;
+        let values: Vec<f32> = (0..length).map(value).collect();
+        Tensor::<1>::from_floats(values.as_slice(), &device).require_grad()
+    };
+    layer.decay = layer.decay.map(|_| ramp(0.85, 0.6));
+    layer.threshold = layer.threshold.map(|_| ramp(0.7, 1.0));
     let (spikes, potential, membrane) = if fused {
         let config = &case.config;
         let options = LeakyScan {
@@ -98,7 +109,7 @@ fn run(case: &Case, device: &Device, fused: bool) -> Result {
         let mut state = LeakyState { membrane: start.clone() };
         let (mut spikes, mut potential) = (Vec::new(), Vec::new());
         for t in 0..time {
-            let current = input.clone().slice([t..t + 1]).reshape([batch, units]);
+            let current = input.clone().slice_dim(0, t..t + 1).reshape([batch, units]);
             let before = state.membrane.clone();
             let (s, next) = layer.step(current.clone(), state);
             // The potential before the reset is no output of a step: rebuilt from its definition.
@@ -174,6 +185,106 @@ proptest! {
     }
 }
 
+/// A random product: shape, density, and whether entries are spikes, signed spikes or anything.
+#[derive(Clone, Debug)]
+struct Product {
+    shape: [usize; 3],
+    density: f32,
+    kind: u8,
+    seed: u64,
+}
+
+fn products() -> impl Strategy<Value = Product> {
+    // Rows beyond one block and columns beyond one tile, with remainders.
+    let shape = (1usize..150, 1usize..40, 1usize..150);
+    let density = prop_oneof![Just(0.0f32), Just(0.05), Just(0.2), Just(0.6), Just(1.0)];
+    (shape, density, 0u8..3, any::<u64>()).prop_map(|((rows, pre, post), density, kind, seed)| Product {
+        shape: [rows, pre, post],
+        density,
+        kind,
+        seed,
+    })
+}
+
+/// Output and both gradients of a product, by the event-driven operation or by Burn's dense one.
+fn multiply(product: &Product, device: &Device, events: bool) -> [Vec<f32>; 3] {
+    let device = device.clone().autodiff();
+    let [rows, pre, post] = product.shape;
+    let draw = |name: &str, count: usize| {
+        let mut rng = spark::core::seed::rng(product.seed, name);
+        Initializer::Uniform { min: -1.0, max: 1.0 }.draw(count, 1, &mut rng)
+    };
+    let values: Vec<f32> = draw("values", rows * pre)
+        .into_iter()
+        .zip(draw("mask", rows * pre))
+        .map(|(value, mask)| match product.kind {
+            _ if 0.5 * (mask + 1.0) >= product.density => 0.0,
+            0 => 1.0,
+            1 => value.signum(),
+            _ => value,
+        })
+        .collect();
+    let tensor =
+        |values: Vec<f32>, shape: [usize; 2]| Tensor::<2>::from_data(TensorData::new(values, shape), &device);
+    let spikes = tensor(values, [rows, pre]).require_grad();
+    let weight = tensor(draw("weight", pre * post), [pre, post]).require_grad();
+    let scale = tensor(draw("scale", rows * post), [rows, post]);
+    let output = if events {
+        spike_matmul(spikes.clone(), weight.clone())
+    } else {
+        spikes.clone().matmul(weight.clone())
+    };
+    let gradients = (output.clone() * scale).sum().backward();
+    let gradient = |x: &Tensor<2>| floats(x.grad(&gradients).expect("both inputs have a gradient"));
+    [floats(output), gradient(&spikes), gradient(&weight)]
+}
+
+fn check_product(product: &Product, name: &str, device: &Device) {
+    let expected = multiply(product, &Device::flex(), false);
+    let found = multiply(product, device, true);
+    for (what, (found, expected)) in
+        ["output", "spike gradient", "weight gradient"].iter().zip(found.iter().zip(&expected))
+    {
+        assert_close(found, expected, 1e-5, &format!("{name}: {what}, {product:?}"));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..Default::default() })]
+
+    #[test]
+    fn event_driven_products_equal_dense_ones_on_the_cpu(product in products()) {
+        for (name, device) in &devices()[..2] {
+            check_product(&product, name, device);
+        }
+    }
+
+    #[test]
+    fn results_do_not_depend_on_the_number_of_threads(product in products(), case in cases()) {
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let device = Device::flex();
+                let scan = run(&case, &device, true);
+                (multiply(&product, &device, true), format!("{scan:?}"))
+            })
+        };
+        let (one, two) = (with(1), with(2));
+        prop_assert!(one == two);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..Default::default() })]
+
+    #[test]
+    fn event_driven_products_equal_dense_ones_on_gpus(product in products()) {
+        for (name, device) in devices().iter().skip(2) {
+            check_product(&product, name, device);
+        }
+    }
+}
+
 #[test]
 fn spike_and_its_derivative_are_the_same_on_every_backend() {
     let points: Vec<f32> = (-60..=60).map(|i| i as f32 / 20.0).collect();
@@ -198,7 +309,9 @@ fn a_scan_without_gradients_is_not_recorded() {
         let layer = LeakyConfig::default().init(3, &device.clone().autodiff());
         let state = layer.initial_state(2, &input.device());
         let (spikes, _) = layer.sequence(input, state);
-        assert!(!spikes.is_require_grad(), "{name}");
+        // Burn refuses to make a recorded result the start of a new graph.
+        let spikes = spikes.require_grad();
+        assert!(spikes.grad(&spikes.clone().sum().backward()).is_some(), "{name}");
         assert_eq!(spikes.dims(), [4, 2, 3]);
     }
 }
@@ -215,14 +328,14 @@ fn a_sequence_in_two_parts_continues_exactly() {
         );
         let input = Tensor::<3>::from_data(TensorData::new(values, [10, 2, 5]), &device);
         let whole = network.forward(input.clone(), None);
-        let first = network.forward(input.clone().slice([0..4]), None);
-        let second = network.forward(input.clone().slice([4..10]), Some(first.state));
+        let first = network.forward(input.clone().slice_dim(0, 0..4), None);
+        let second = network.forward(input.clone().slice_dim(0, 4..10), Some(first.state));
         let parts = Tensor::cat(vec![first.spikes[1].clone(), second.spikes[1].clone()], 0);
         assert_eq!(floats(parts), floats(whole.spikes[1].clone()), "{name}");
 
         let mut stepped = Stateful::new(network);
         let steps: Vec<Tensor<2>> =
-            (0..10).map(|t| stepped.step(input.clone().slice([t..t + 1]).reshape([2, 5]))).collect();
+            (0..10).map(|t| stepped.step(input.clone().slice_dim(0, t..t + 1).reshape([2, 5]))).collect();
         let steps: Tensor<3> = Tensor::stack(steps, 0);
         assert_eq!(floats(steps), floats(whole.spikes[1].clone()), "{name}");
         assert!(floats(whole.spikes[1].clone()).contains(&1.0), "{name}: a silent net shows nothing");

@@ -15,7 +15,9 @@ pub fn devices() -> Vec<(String, Device)> {
     if cfg!(feature = "cuda") {
         choices.push(DeviceChoice::Cuda(0));
     }
+    let gpu = cfg!(feature = "wgpu") || cfg!(feature = "cuda");
     let required = std::env::var("SPARK_REQUIRE_GPU").is_ok_and(|value| value == "1");
+    assert!(gpu || !required, "SPARK_REQUIRE_GPU=1, but this build has no GPU backend");
     let resolve = |choice: DeviceChoice| match choice.resolve() {
         Ok(device) => Some((choice.to_string(), device)),
         Err(error @ DeviceError::NotThere { .. }) if !required => {

@@ -171,41 +171,77 @@ fn devices_are_listed_and_wrong_ones_explained() {
         .stderr(predicate::str::contains("--features cuda"));
 }
 
+/// The loss of every step in the log of a run, as text.
 #[cfg(unix)]
-#[test]
-fn ctrl_c_finishes_the_step_saves_and_resumes() {
+fn losses(folder: &Path) -> Vec<(u64, String)> {
+    let text = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
+    let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    events
+        .filter(|event| event["event"] == "step")
+        .map(|event| (event["step"].as_u64().unwrap(), event["loss"].to_string()))
+        .collect()
+}
+
+/// Starts a run of 40 epochs, sends it `signal` after its eighth step, and returns its exit code and the
+/// last line it printed.
+#[cfg(unix)]
+fn train_until_signal(folder: &Path, signal: &str) -> (Option<i32>, String) {
     use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
 
-    let folder = tempfile::tempdir().unwrap();
-    let train = |extra: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_spark"));
-        command.current_dir(folder.path()).arg("train").args(extra).arg("--json");
-        command
-    };
-    let mut child = train(&["--out", "run"])
+    let mut child = Command::new(env!("CARGO_BIN_EXE_spark"))
+        .current_dir(folder)
+        .args(["train", "--out", "run", "--json"])
         .args(SMALL)
-        .args(["--epochs", "200"])
+        .args(["--epochs", "40", "--checkpoint-steps", "5"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
-    let mut steps = 0;
-    let mut last = String::new();
-    for line in lines.by_ref() {
-        steps += usize::from(line.contains("\"event\":\"step\""));
+    let (mut steps, mut last) = (0, String::new());
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        last = line.unwrap();
+        steps += usize::from(last.contains("\"event\":\"step\""));
         if steps == 8 {
-            let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+            let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
             assert!(sent.success());
-            steps += 1000;
+            steps += 1_000_000;
         }
-        last = line;
     }
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-    let summary: Value = serde_json::from_str(&last).unwrap();
-    assert_eq!(summary["interrupted"], true);
+    (child.wait().unwrap().code(), last)
+}
 
-    let output = train(&["--resume", "run", "--epochs", "2"]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+#[cfg(unix)]
+#[test]
+fn a_stopped_run_goes_on_as_if_it_had_not() {
+    let whole = tempfile::tempdir().unwrap();
+    let train = |folder: &Path, extra: &[&str]| {
+        spark(folder)
+            .arg("train")
+            .args(extra)
+            .args(["--device", "flex", "--epochs", "40"])
+            .assert()
+            .success();
+    };
+    let mut first = vec!["--out", "run", "--checkpoint-steps", "5"];
+    first.extend(SMALL);
+    train(whole.path(), &first);
+    let expected = losses(&whole.path().join("run"));
+    assert_eq!(expected.len(), 240);
+
+    for (signal, code) in [("-INT", Some(130)), ("-KILL", None)] {
+        let stopped = tempfile::tempdir().unwrap();
+        let (found, last) = train_until_signal(stopped.path(), signal);
+        assert_eq!(found, code, "{signal}");
+        if signal == "-INT" {
+            let summary: Value = serde_json::from_str(&last).unwrap();
+            assert_eq!(summary["interrupted"], true);
+        }
+        let run = stopped.path().join("run");
+        let checkpoint = json_lines(spark(stopped.path()).args(["inspect", "run/last.safetensors"]));
+        let step = checkpoint.last().unwrap()["step"].as_u64().unwrap();
+        assert!((5..240).contains(&step), "{signal}: stopped at step {step}");
+        train(stopped.path(), &["--resume", "run"]);
+        assert_eq!(losses(&run), expected, "{signal}");
+    }
 }

@@ -9,4 +9,4 @@ pub mod parameters;
 mod tensor_file;
 
 pub use checkpoint::{Checkpoint, CheckpointError, FORMAT, VERSION};
-pub use tensor_file::{TensorFile, TensorFileError};
+pub use tensor_file::{TensorFile, TensorFileError, write_atomically};

@@ -117,7 +117,8 @@ impl TensorFile {
         // An empty table without tensors would be written as broken JSON.
         let metadata = (!self.metadata.is_empty()).then(|| self.metadata.clone().into_iter().collect());
         let bytes = safetensors::serialize(views, metadata).map_err(|error| content(path, &error))?;
-        replace(path, &bytes).map_err(|source| TensorFileError::Write { path: path.to_owned(), source })
+        write_atomically(path, &bytes)
+            .map_err(|source| TensorFileError::Write { path: path.to_owned(), source })
     }
 }
 
@@ -125,12 +126,30 @@ fn content(path: &Path, error: &safetensors::SafeTensorError) -> TensorFileError
     TensorFileError::Content { path: path.to_owned(), message: error.to_string() }
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes `bytes` under a temporary name beside `path` and renames it: `path` holds either what it held
+/// before or all of the new bytes.
+///
+/// # Errors
+/// When the folder is not writable or full.
+///
+/// # Examples
+/// ```
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("notes.txt");
+/// spark_io::write_atomically(&path, b"whole or not at all")?;
+/// assert_eq!(std::fs::read(&path)?, b"whole or not at all");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut builder = tempfile::Builder::new();
+    // As for any new file, less what the user's umask takes away; temporary files are private otherwise.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;

@@ -7,7 +7,7 @@
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
+use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, binary, unary};
 use burn::backend::{Autodiff, AutodiffBackend, Backend, FloatDType, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::Shape;
 use std::fmt::Debug;
@@ -39,6 +39,34 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
         }
     }
 
+    fn spike_matmul(spikes: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct SpikeMatmul;
+
+        impl<B: SpikeOps> Backward<B, 2> for SpikeMatmul {
+            type State = (FloatTensor<B>, FloatTensor<B>);
+
+            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let (spikes, weight) = ops.state;
+                binary::<B, _, _>(
+                    ops.parents,
+                    ops.node,
+                    grads,
+                    |gradient| B::float_matmul(gradient, B::float_transpose(weight)),
+                    |gradient| B::spike_matmul_weight_gradient(spikes, gradient),
+                );
+            }
+        }
+
+        let (spikes, spikes_node) = spikes.into_parts();
+        let (weight, weight_node) = weight.into_parts();
+        let output = B::spike_matmul(spikes.clone(), weight.clone());
+        match SpikeMatmul.prepare::<C>([spikes_node, weight_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((spikes, weight), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
     fn leaky_scan(
         input: FloatTensor<Self>,
         membrane: FloatTensor<Self>,
@@ -57,7 +85,11 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
         }
 
         impl<B: SpikeOps> ManyOutputs<B, 4, 3> for Scan<B> {
-            fn backward(self, [spikes, potential, last]: [Option<FloatTensor<B>>; 3]) -> [FloatTensor<B>; 4] {
+            fn backward(
+                self,
+                wanted: [bool; 4],
+                [spikes, potential, last]: [Option<FloatTensor<B>>; 3],
+            ) -> [FloatTensor<B>; 4] {
                 let (input, membrane, decay, threshold) = B::leaky_scan_backward(
                     self.potential,
                     self.membrane,
@@ -67,6 +99,7 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
                     spikes.into(),
                     potential.into(),
                     last.into(),
+                    wanted[2] || wanted[3],
                     self.options,
                 );
                 [input, membrane, decay, threshold]
@@ -90,8 +123,9 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
 
 /// The backward pass of an operation with `N` inputs and `M` outputs; `self` is what it saved.
 trait ManyOutputs<B: Backend, const N: usize, const M: usize>: Clone + Debug + Send + 'static {
-    /// Gradients of the inputs from those of the outputs; an output that nobody used has none.
-    fn backward(self, gradients: [Option<FloatTensor<B>>; M]) -> [FloatTensor<B>; N];
+    /// Gradients of the inputs from those of the outputs; an output that nobody used has none. What is
+    /// returned for an input that is not wanted is ignored.
+    fn backward(self, wanted: [bool; N], gradients: [Option<FloatTensor<B>>; M]) -> [FloatTensor<B>; N];
 }
 
 /// Where the outputs of one operation leave their gradients for its carrier.
@@ -127,7 +161,8 @@ where
             &mut *slots.0.lock().unwrap_or_else(PoisonError::into_inner),
             [const { None }; M],
         );
-        let gradients = operation.backward(arrived);
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let gradients = operation.backward(wanted, arrived);
         for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
             if let Some(parent) = parent {
                 grads.register::<B>(parent.id, gradient);

@@ -58,7 +58,7 @@ pub struct LeakySequence {
 ///                   S[t] = H(U[t] − θ),  V[t] = U[t]
 /// ```
 ///
-/// * `input`: `[time, batch, units]`, at least one step.
+/// * `input`: `[time, batch, units]`, none of them zero.
 /// * `membrane`: `V` before the first step, `[batch, units]`.
 /// * `decay`, `threshold`: one per unit (`[units]`) or one for all (`[1]`).
 ///
@@ -95,7 +95,7 @@ pub fn leaky_scan(
     options: LeakyScan,
 ) -> LeakySequence {
     let [time, batch, units] = input.dims();
-    assert!(time > 0, "leaky_scan: input has no time steps");
+    assert!(time * batch * units > 0, "leaky_scan: input {:?} is empty", input.dims());
     assert_eq!(membrane.dims(), [batch, units], "leaky_scan: membrane against input {:?}", input.dims());
     for (name, [length]) in [("decay", decay.dims()), ("threshold", threshold.dims())] {
         assert!(length == 1 || length == units, "leaky_scan: {name} has {length} entries for {units} units");
@@ -219,6 +219,7 @@ fn reset_backward<B: Backend>(
 pub(crate) fn backward<B: Backend>(
     saved: Saved<B>,
     gradients: OutputGradients<B>,
+    parameter_gradients: bool,
     options: LeakyScan,
 ) -> LeakyGradients<B> {
     let (decay_shape, threshold_shape) = (saved.decay.shape(), saved.threshold.shape());
@@ -226,7 +227,8 @@ pub(crate) fn backward<B: Backend>(
     let steps = saved.potential.shape()[0];
     let zeros = saved.membrane.clone() * 0.0;
     let mut dv = gradients.membrane.unwrap_or_else(|| zeros.clone());
-    let (mut d_decay, mut d_threshold) = (zeros.clone(), zeros.clone());
+    let mut parameters =
+        ParameterGradients { wanted: parameter_gradients, decay: zeros.clone(), threshold: zeros };
     let mut d_input = Vec::with_capacity(steps);
     for t in (0..steps).rev() {
         let u = saved.potential.at(t);
@@ -238,11 +240,11 @@ pub(crate) fn backward<B: Backend>(
             let reset = reset_backward(du, s, &threshold, || u.clone(), options);
             du = reset.potential;
             ds = sum(ds, reset.spikes);
-            d_threshold = add(d_threshold, reset.threshold);
+            parameters.threshold(reset.threshold);
         }
         if let Some(ds) = ds {
             let crossing = ds * (u.clone() - threshold.clone()).derivative(options.surrogate);
-            d_threshold = d_threshold - crossing.clone();
+            parameters.threshold(Some(-crossing.clone()));
             du = du + crossing;
         }
         du = add(du, gradients.potential.as_ref().map(|potential| potential.at(t)));
@@ -265,16 +267,39 @@ pub(crate) fn backward<B: Backend>(
             };
             let reset = reset_backward(du, x.clone().step(), &threshold, integrated, options);
             du = reset.potential;
-            d_threshold = add(d_threshold, reset.threshold);
+            parameters.threshold(reset.threshold);
             d_previous = reset.spikes.map(|dr| dr * x.derivative(options.surrogate));
-            d_threshold = add(d_threshold, d_previous.clone().map(|crossing| -crossing));
+            parameters.threshold(d_previous.clone().map(|crossing| -crossing));
         }
-        d_decay = d_decay + du.clone() * previous;
+        parameters.decay(&du, previous);
         dv = add(du.clone() * decay.clone(), d_previous);
         d_input.push(du);
     }
     d_input.reverse();
-    (T::stack(d_input).0, dv.0, d_decay.sum_to(&decay_shape).0, d_threshold.sum_to(&threshold_shape).0)
+    let d_decay = parameters.decay.sum_to(&decay_shape);
+    let d_threshold = parameters.threshold.sum_to(&threshold_shape);
+    (T::stack(d_input).0, dv.0, d_decay.0, d_threshold.0)
+}
+
+/// Sums over the steps of the gradients of decay and threshold, `[batch, units]`.
+struct ParameterGradients<B: Backend> {
+    wanted: bool,
+    decay: T<B>,
+    threshold: T<B>,
+}
+
+impl<B: Backend> ParameterGradients<B> {
+    fn decay(&mut self, du: &T<B>, previous: T<B>) {
+        if self.wanted {
+            self.decay = self.decay.clone() + du.clone() * previous;
+        }
+    }
+
+    fn threshold(&mut self, term: Option<T<B>>) {
+        if self.wanted {
+            self.threshold = add(self.threshold.clone(), term);
+        }
+    }
 }
 
 fn add<B: Backend>(a: T<B>, b: Option<T<B>>) -> T<B> {

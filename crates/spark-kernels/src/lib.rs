@@ -3,25 +3,29 @@
 //! Everything that makes a spiking network fast is one method of [`SpikeOps`], a Burn backend
 //! extension. A method's default body is composed of plain Burn operations: it is the reference, and it
 //! is what a backend without a kernel of its own runs. Callers use the functions on tensors
-//! ([`spike`], [`leaky_scan`]) and never learn which body ran.
+//! ([`spike`](spike()), [`spike_matmul`], [`leaky_scan`]) and never learn which body ran.
 //!
 //! The crate knows tensors, not neurons: what a layer or a component is lives in the crates above.
 //!
 //! * [`Surrogate`]: the derivative that stands in for that of the step function.
-//! * [`spike`]: one threshold crossing per element, differentiable through a surrogate.
+//! * [`spike`](spike()): one threshold crossing per element, differentiable through a surrogate.
+//! * [`spike_matmul`]: the current through synapses, read from active units only where that pays.
 //! * [`leaky_scan`]: a whole sequence of leaky integrate-and-fire units as one operation.
 //! * [`philox`]: counter-based random numbers, the same bits on every backend.
 
 mod autodiff;
 mod backends;
 mod composed;
+mod cpu;
 mod leaky;
 mod ops;
 pub mod philox;
 mod spike;
 mod surrogate;
+mod synapses;
 
 pub use leaky::{LeakyGradients, LeakyScan, LeakySequence, Reset, leaky_scan};
 pub use ops::{Maybe, SpikeOps};
 pub use spike::spike;
 pub use surrogate::{Surrogate, SurrogateError};
+pub use synapses::spike_matmul;

@@ -60,6 +60,22 @@ pub trait SpikeOps: Backend {
         (T::<Self>(gradient) * T::<Self>(x).derivative(surrogate)).0
     }
 
+    /// See [`spike_matmul`](crate::spike_matmul()).
+    #[fusion(default)]
+    fn spike_matmul(spikes: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::float_matmul(spikes, weight)
+    }
+
+    /// The gradient of [`spike_matmul`](crate::spike_matmul()) with respect to the weight, `[pre, post]`, given
+    /// that of its output, `[rows, post]`.
+    #[fusion(default)]
+    fn spike_matmul_weight_gradient(
+        spikes: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::float_matmul(Self::float_transpose(spikes), gradient)
+    }
+
     /// See [`leaky_scan`](crate::leaky_scan). Returns spikes, potential and the last membrane.
     #[fusion(default)]
     fn leaky_scan(
@@ -76,7 +92,8 @@ pub trait SpikeOps: Backend {
     /// decay and threshold.
     ///
     /// `potential` is what the forward pass returned, `input` is needed only for the gradient through a
-    /// delayed reset to zero; the last three are the gradients of the outputs, zero where absent.
+    /// delayed reset to zero; the next three are the gradients of the outputs, zero where absent. Without `parameter_gradients`
+    /// those of decay and threshold come back as zero.
     #[allow(clippy::too_many_arguments)]
     #[fusion(default)]
     fn leaky_scan_backward(
@@ -88,6 +105,7 @@ pub trait SpikeOps: Backend {
         #[extension_type] spikes_gradient: Maybe<Self>,
         #[extension_type] potential_gradient: Maybe<Self>,
         #[extension_type] membrane_gradient: Maybe<Self>,
+        parameter_gradients: bool,
         options: LeakyScan,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let saved = leaky::Saved {
@@ -102,6 +120,6 @@ pub trait SpikeOps: Backend {
             potential: potential_gradient.into_option().map(T),
             membrane: membrane_gradient.into_option().map(T),
         };
-        leaky::backward(saved, gradients, options)
+        leaky::backward(saved, gradients, parameter_gradients, options)
     }
 }

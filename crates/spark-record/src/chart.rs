@@ -82,7 +82,7 @@ impl Figure {
         let fail = |message: String| ChartError { path: path.display().to_string(), message };
         let mut svg = String::new();
         self.draw(&mut svg).map_err(|error| fail(error.to_string()))?;
-        std::fs::write(path, svg).map_err(|error| fail(error.to_string()))
+        spark_io::write_atomically(path, svg.as_bytes()).map_err(|error| fail(error.to_string()))
     }
 
     fn draw(&self, svg: &mut String) -> Result<(), Box<dyn std::error::Error>> {

@@ -5,6 +5,7 @@ use rand::seq::SliceRandom;
 use spark_core::seed;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
 
 use crate::data::Images;
 use crate::encoding::{Encoded, Encoder, Purpose};
@@ -60,6 +61,7 @@ impl Batch {
 #[derive(Debug)]
 pub struct Batches {
     receiver: Receiver<Batch>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Batches {
@@ -72,7 +74,7 @@ impl Batches {
         size: usize,
     ) -> Self {
         let (sender, receiver) = sync_channel(AHEAD);
-        std::thread::spawn(move || {
+        let thread = std::thread::spawn(move || {
             for indices in indices.chunks(size) {
                 let encoded = encoder.encode(&images, indices, purpose);
                 let labels = indices.iter().map(|&index| images.labels[index]).collect();
@@ -82,7 +84,7 @@ impl Batches {
                 }
             }
         });
-        Self { receiver }
+        Self { receiver, thread: Some(thread) }
     }
 }
 
@@ -90,7 +92,14 @@ impl Iterator for Batches {
     type Item = Batch;
 
     fn next(&mut self) -> Option<Batch> {
-        self.receiver.recv().ok()
+        let batch = self.receiver.recv().ok();
+        if batch.is_none()
+            && let Some(Err(panic)) = self.thread.take().map(JoinHandle::join)
+        {
+            // The end of the data and the death of the thread must not look the same.
+            std::panic::resume_unwind(panic);
+        }
+        batch
     }
 }
 

@@ -9,6 +9,9 @@ use std::path::PathBuf;
 use crate::data::{self, Split};
 use crate::{Encoder, Encoding, Evaluator, GradientClip, Loss, OptimizerConfig, Schedule, TrainError};
 
+/// Inputs per batch over all steps: 64 GiB of numbers.
+const MAX_INPUTS: usize = 1 << 34;
+
 /// Everything that decides the result of a training run, apart from the device it runs on.
 ///
 /// # Examples
@@ -109,6 +112,11 @@ impl TrainConfig {
                 problems.positive(format!("data.{field}"), limit);
             }
         }
+        let inputs = self.steps.saturating_mul(self.batch).saturating_mul(self.network.inputs());
+        if inputs > MAX_INPUTS {
+            let found = format!("{} steps of {} images", self.steps, self.batch);
+            problems.push("steps", found, format!("at most {MAX_INPUTS} inputs per batch over all steps"));
+        }
         if let Some(patience) = self.patience {
             problems.positive("patience", patience);
         }
@@ -205,13 +213,27 @@ mod tests {
     }
 
     #[test]
+    fn unknown_fields_are_refused_everywhere() {
+        for text in [
+            r#"{"loss": {"kind": "count_cross_entropy", "temperature": 2}}"#,
+            r#"{"schedule": {"kind": "constant", "warmup": 10}}"#,
+            r#"{"encoding": {"kind": "rate", "gain": 1, "tau": 3}}"#,
+            r#"{"data": {"path": "x"}}"#,
+        ] {
+            let error = spark_core::config::parse::<TrainConfig>(text, "c.json").unwrap_err();
+            assert!(error.to_string().contains("unknown field"), "{text}: {error}");
+        }
+    }
+
+    #[test]
     fn data_that_do_not_fit_are_refused() {
-        let mut config = TrainConfig::default();
-        config.network = NetworkConfig::mlp(&[100, 10], LeakyConfig::default());
-        let error = config.load_data().unwrap_err().to_string();
+        let sizes = |sizes: &[usize]| TrainConfig {
+            network: NetworkConfig::mlp(sizes, LeakyConfig::default()),
+            ..Default::default()
+        };
+        let error = sizes(&[100, 10]).load_data().unwrap_err().to_string();
         assert!(error.contains("28×28 = 784 pixels for 100 inputs"), "{error}");
-        config.network = NetworkConfig::mlp(&[784, 9], LeakyConfig::default());
-        let error = config.load_data().unwrap_err().to_string();
+        let error = sizes(&[784, 9]).load_data().unwrap_err().to_string();
         assert!(error.contains("label 9 for 9 outputs"), "{error}");
     }
 }

@@ -32,6 +32,8 @@ pub enum Event {
         epoch: usize,
         /// Loss of the batch before the step.
         loss: f64,
+        /// Joint Euclidean norm of the gradients, before clipping.
+        gradient_norm: f64,
         /// Learning rate of the step.
         learning_rate: f64,
     },

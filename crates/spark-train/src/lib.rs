@@ -30,7 +30,7 @@ pub use error::TrainError;
 pub use evaluation::{Evaluation, Evaluator, Prediction};
 pub use event::{EpochRecord, Event, Observer};
 pub use loss::Loss;
-pub use optimizer::{GradientClip, Optimizer, OptimizerConfig, OptimizerState};
+pub use optimizer::{GradientClip, Optimizer, OptimizerConfig, OptimizerState, gradient_norm};
 pub use restore::{config_of, restore};
 pub use run::RunFolder;
 pub use schedule::Schedule;

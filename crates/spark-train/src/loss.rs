@@ -9,13 +9,14 @@ use spark_nn::layers::NetworkOutput;
 
 /// How far an output is from its label.
 ///
+/// The variants without fields have braces so that a configuration with an unknown field is refused.
+///
 /// Every loss comes with scores, one per class: the class of the highest score is the prediction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Loss {
     /// Cross-entropy of the softmax of the spike counts. Scores: counts.
-    #[default]
-    CountCrossEntropy,
+    CountCrossEntropy {},
     /// Mean squared distance of the firing rates (spikes per step) from target rates. Scores: rates.
     RateMse {
         /// Target rate of the labelled class, in `[0, 1]`.
@@ -24,19 +25,25 @@ pub enum Loss {
         incorrect: f32,
     },
     /// Cross-entropy of the softmax of the highest membrane potential over time. Scores: those potentials.
-    MembraneCrossEntropy,
+    MembraneCrossEntropy {},
+}
+
+impl Default for Loss {
+    fn default() -> Self {
+        Self::CountCrossEntropy {}
+    }
 }
 
 impl Loss {
     /// One score per class, `[batch, classes]`.
     pub fn scores(&self, output: &NetworkOutput) -> Tensor<2> {
         match self {
-            Self::CountCrossEntropy => output.counts(),
+            Self::CountCrossEntropy {} => output.counts(),
             Self::RateMse { .. } => {
                 let steps = output.potential.dims()[0];
                 output.counts() / steps as f32
             }
-            Self::MembraneCrossEntropy => {
+            Self::MembraneCrossEntropy {} => {
                 let [_, batch, classes] = output.potential.dims();
                 output.potential.clone().max_dim(0).reshape([batch, classes])
             }
@@ -47,7 +54,7 @@ impl Loss {
     pub fn forward(&self, scores: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         let classes = scores.dims()[1];
         match *self {
-            Self::CountCrossEntropy | Self::MembraneCrossEntropy => {
+            Self::CountCrossEntropy {} | Self::MembraneCrossEntropy {} => {
                 let log_probability = log_softmax(scores, 1);
                 -log_probability.gather(1, labels.unsqueeze_dim(1)).mean()
             }
@@ -83,7 +90,7 @@ mod tests {
     fn cross_entropy_matches_its_formula() {
         let sample = |own: f32, other: f32| (own.exp() + other.exp()).ln() - own;
         let expected = (sample(2.0, 0.0) + sample(1.0, 3.0)) / 2.0;
-        assert!((forward(Loss::CountCrossEntropy) - expected).abs() < 1e-6);
+        assert!((forward(Loss::CountCrossEntropy {}) - expected).abs() < 1e-6);
     }
 
     #[test]

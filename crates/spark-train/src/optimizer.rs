@@ -98,7 +98,7 @@ impl OptimizerConfig {
             ),
             Self::Sgd { momentum } => {
                 let momentum =
-                    (momentum > 0.0).then(|| MomentumConfig { momentum, dampening: 0.0, nesterov: false });
+                    (momentum > 0.0).then_some(MomentumConfig { momentum, dampening: 0.0, nesterov: false });
                 Arc::new(SgdConfig::new().with_momentum(momentum).build())
             }
         }
@@ -129,10 +129,20 @@ impl Optimizer {
         Self { rule: config.build(), clip, states: BTreeMap::new() }
     }
 
-    /// The module after one step; parameters without a gradient stay as they are.
-    pub fn step<M: Module>(&mut self, learning_rate: f64, module: M, mut gradients: GradientsParams) -> M {
+    /// The module after one step; parameters without a gradient stay as they are. `norm` is the joint
+    /// [`gradient_norm`].
+    pub fn step<M: Module>(
+        &mut self,
+        learning_rate: f64,
+        module: M,
+        mut gradients: GradientsParams,
+        norm: Tensor<1>,
+    ) -> M {
         let scale = match self.clip {
-            Some(GradientClip::Norm { max }) => norm_scale(&module, &gradients, max),
+            // The smallest positive number keeps the quotient finite for a gradient of zero.
+            Some(GradientClip::Norm { max }) => {
+                Some((norm + f32::MIN_POSITIVE).recip().mul_scalar(max).clamp_max(1.0))
+            }
             _ => None,
         };
         let limit = match self.clip {
@@ -288,27 +298,23 @@ impl ModuleMapper for Step<'_> {
     }
 }
 
-/// `min(1, max/‖g‖)` over all gradients, `[1]`, on the device; `None` when there is no gradient.
-fn norm_scale<M: Module>(module: &M, gradients: &GradientsParams, max: f32) -> Option<Tensor<1>> {
+/// The Euclidean norm of all gradients together, `[1]`, on their device; not a number when one of them is
+/// not, zero when there is none.
+pub fn gradient_norm<M: Module>(module: &M, gradients: &GradientsParams, device: &Device) -> Tensor<1> {
     struct SquaredNorm<'a> {
         gradients: &'a GradientsParams,
-        sum: Option<Tensor<1>>,
+        sum: Tensor<1>,
     }
     impl ModuleVisitor for SquaredNorm<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(gradient) = self.gradients.get::<D>(param.id) {
-                let square = gradient.square().sum();
-                self.sum = Some(match self.sum.take() {
-                    Some(sum) => sum + square,
-                    None => square,
-                });
+                self.sum = self.sum.clone() + gradient.square().sum();
             }
         }
     }
-    let mut visitor = SquaredNorm { gradients, sum: None };
+    let mut visitor = SquaredNorm { gradients, sum: Tensor::zeros([1], device) };
     module.visit(&mut visitor);
-    // The smallest positive number keeps the quotient finite for a gradient of zero.
-    visitor.sum.map(|sum| (sum.sqrt() + f32::MIN_POSITIVE).recip().mul_scalar(max).clamp_max(1.0))
+    visitor.sum.sqrt()
 }
 
 /// Names and shapes in memory of the float parameters.

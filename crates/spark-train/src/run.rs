@@ -1,7 +1,7 @@
 //! The folder of one run.
 
 use serde::Serialize;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -50,7 +50,11 @@ impl RunFolder {
 
     /// The folder that a checkpoint file is in, or the folder itself.
     pub fn of(path: &Path) -> Self {
-        let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+        let folder = match path.parent() {
+            _ if path.is_dir() => path,
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
         Self { path: folder.to_owned() }
     }
 
@@ -84,6 +88,19 @@ impl RunFolder {
         self.path.join("curves.svg")
     }
 
+    /// Removes what an earlier run left that this one would not replace at once.
+    pub(crate) fn remove_results(&self) -> Result<(), TrainError> {
+        for path in [self.best(), self.curves()] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(fault(&path, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The checkpoint that `path` means: a file itself, or the best (else the latest) one of a folder.
     pub fn checkpoint(path: &Path) -> PathBuf {
         if !path.is_dir() {
@@ -99,15 +116,18 @@ impl RunFolder {
     /// When there is no log.
     pub fn events(&self) -> Result<Vec<Event>, TrainError> {
         let path = self.metrics();
-        let text = fs::read_to_string(&path).map_err(|error| fault(&path, &error))?;
-        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+        let bytes = fs::read(&path).map_err(|error| fault(&path, &error))?;
+        Ok(String::from_utf8_lossy(&bytes)
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect())
     }
 
     pub(crate) fn write_config(&self, config: &impl Serialize) -> Result<(), TrainError> {
         let path = self.config();
         let write = || {
             let text = serde_json::to_string_pretty(config)?;
-            fs::write(&path, text + "\n")
+            spark_io::write_atomically(&path, (text + "\n").as_bytes())
         };
         write().map_err(|error: std::io::Error| fault(&path, &error))
     }
@@ -128,20 +148,19 @@ impl MetricsLog {
     /// from a checkpoint does again what came after it.
     pub fn open(folder: &RunFolder, step: u64) -> Result<Self, TrainError> {
         let path = folder.metrics();
-        let kept = if step == 0 { Vec::new() } else { folder.events().unwrap_or_default() };
-        let file = File::create(&path).map_err(|error| fault(&path, &error))?;
-        let mut log = Self { path, file: BufWriter::new(file) };
+        let kept = if step > 0 && path.exists() { folder.events()? } else { Vec::new() };
+        let mut text = String::new();
         for event in kept.iter().filter(|event| event.step() <= step) {
-            log.write(event)?;
+            text.push_str(&line(event, &path)?);
         }
-        log.flush()?;
-        Ok(log)
+        spark_io::write_atomically(&path, text.as_bytes()).map_err(|error| fault(&path, &error))?;
+        let file = OpenOptions::new().append(true).open(&path).map_err(|error| fault(&path, &error))?;
+        Ok(Self { path, file: BufWriter::new(file) })
     }
 
     pub fn write(&mut self, event: &Event) -> Result<(), TrainError> {
-        let line = serde_json::to_string(event).map_err(std::io::Error::from);
-        let written = line.and_then(|line| writeln!(self.file, "{line}"));
-        written.map_err(|error| fault(&self.path, &error))
+        let line = line(event, &self.path)?;
+        self.file.write_all(line.as_bytes()).map_err(|error| fault(&self.path, &error))
     }
 
     pub fn flush(&mut self) -> Result<(), TrainError> {
@@ -149,12 +168,17 @@ impl MetricsLog {
     }
 }
 
+fn line(event: &Event, path: &Path) -> Result<String, TrainError> {
+    let json = serde_json::to_string(event).map_err(|error| fault(path, &error.into()))?;
+    Ok(json + "\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn step(step: u64) -> Event {
-        Event::Step { step, epoch: 1, loss: 0.5, learning_rate: 0.1 }
+        Event::Step { step, epoch: 1, loss: 0.5, gradient_norm: 1.0, learning_rate: 0.1 }
     }
 
     #[test]

@@ -5,12 +5,11 @@ use serde::{Deserialize, Serialize};
 use spark_core::Problems;
 
 /// How the learning rate changes; a function of the step alone, so that a resumed run goes on exactly.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
     /// The same all the time.
-    #[default]
-    Constant,
+    Constant {},
     /// Half a cosine from the full rate down to `floor` times the rate at the last step.
     Cosine {
         /// Factor at the end, in `[0, 1]`.
@@ -27,6 +26,12 @@ pub enum Schedule {
     },
 }
 
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::Constant {}
+    }
+}
+
 impl Schedule {
     /// The factor on the learning rate at `step` (from 0) of `total`, in epoch `epoch` (from 0).
     ///
@@ -41,7 +46,7 @@ impl Schedule {
     /// ```
     pub fn factor(&self, step: u64, total: u64, epoch: usize) -> f64 {
         match *self {
-            Self::Constant => 1.0,
+            Self::Constant {} => 1.0,
             Self::Cosine { warmup, .. } if step < warmup => (step + 1) as f64 / warmup as f64,
             Self::Cosine { floor, warmup } => {
                 let span = total.saturating_sub(warmup).max(1) as f64;
@@ -55,7 +60,7 @@ impl Schedule {
     /// Checks the fields; `path` is where the configuration stands.
     pub fn validate(&self, path: &str, problems: &mut Problems) {
         match *self {
-            Self::Constant => {}
+            Self::Constant {} => {}
             Self::Cosine { floor, .. } => problems.unit_interval(format!("{path}.floor"), floor),
             Self::Step { epochs, factor } => {
                 problems.positive(format!("{path}.epochs"), epochs);

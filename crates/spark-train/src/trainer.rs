@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Transaction};
+use burn::tensor::{Device, TensorData, Transaction};
 use serde::{Deserialize, Serialize};
 use spark_io::{Checkpoint, CheckpointError, parameters};
 use spark_nn::layers::Network;
@@ -19,7 +19,7 @@ use crate::restore;
 use crate::run::MetricsLog;
 use crate::{
     Batches, EpochRecord, Evaluation, Event, Observer, Optimizer, OptimizerState, Purpose, RunFolder,
-    TrainConfig, TrainError,
+    TrainConfig, TrainError, gradient_norm,
 };
 
 /// Trains one network.
@@ -39,7 +39,7 @@ use crate::{
 /// let folder = RunFolder::numbered("runs".as_ref(), "example")?;
 /// let mut trainer = Trainer::new(config, data, folder, &Device::flex())?;
 /// let outcome = trainer.run(&mut |event: &Event| println!("{event:?}"), &AtomicBool::new(false))?;
-/// println!("{:.1} %", 100.0 * outcome.best.test_accuracy);
+/// println!("{:?}", outcome.best.map(|epoch| epoch.test_accuracy));
 /// # Ok::<(), spark_train::TrainError>(())
 /// ```
 pub struct Trainer {
@@ -85,10 +85,12 @@ pub struct Progress {
 pub struct Outcome {
     /// Whether it was asked to stop before it was done.
     pub interrupted: bool,
-    /// The best epoch by validation (by training loss without a validation set).
-    pub best: EpochRecord,
-    /// The latest epoch.
-    pub latest: EpochRecord,
+    /// Optimizer steps done.
+    pub step: u64,
+    /// The best epoch by validation (by training loss without a validation set), once there is one.
+    pub best: Option<EpochRecord>,
+    /// The latest epoch, likewise.
+    pub latest: Option<EpochRecord>,
     /// The checkpoint of the best epoch; the latest one when no epoch was completed.
     pub checkpoint: PathBuf,
     /// How long this process trained, in seconds.
@@ -144,8 +146,11 @@ impl Trainer {
 
     /// Goes on from a checkpoint that came from the file `path`.
     ///
+    /// `config` is that of the checkpoint; only how long to train (`epochs`, `patience`), how often to save
+    /// and where the data lie may differ. A schedule that ends with the run follows the new `epochs`.
+    ///
     /// # Errors
-    /// When the configuration is not valid, or the checkpoint does not fit it.
+    /// When the configuration is not valid or another one, or the checkpoint does not fit it.
     pub fn resume(
         config: TrainConfig,
         data: Split,
@@ -154,6 +159,17 @@ impl Trainer {
         checkpoint: Checkpoint,
         path: &Path,
     ) -> Result<Self, TrainError> {
+        let before = restore::config_of(&checkpoint, path)?;
+        let mut comparable = config.clone();
+        comparable.epochs = before.epochs;
+        comparable.patience = before.patience;
+        comparable.checkpoint_steps = before.checkpoint_steps;
+        comparable.data.folder.clone_from(&before.data.folder);
+        if comparable != before {
+            let message = "its configuration is another one: a run that goes on may change epochs, patience, \
+                           checkpoint steps, the data folder and the device only";
+            return Err(TrainError::Folder { path: path.to_owned(), message: message.into() });
+        }
         let mut trainer = Self::new(config, data, folder, device)?;
         trainer.network = restore::load(trainer.network, &checkpoint, path)?;
         let state = OptimizerState { tensors: checkpoint.optimizer, scalars: checkpoint.optimizer_scalars };
@@ -183,6 +199,7 @@ impl Trainer {
         report.event(&self.start_event())?;
         if self.progress.step == 0 {
             self.save(&self.folder.last(), &mut report)?;
+            self.folder.remove_results()?;
         }
         let mut interrupted = false;
         while !self.is_done() {
@@ -199,10 +216,14 @@ impl Trainer {
             }
         }
         report.log.flush()?;
-        let latest = self.progress.latest.clone().unwrap_or_default();
-        let best = self.progress.best.clone().unwrap_or_else(|| latest.clone());
-        let checkpoint = RunFolder::checkpoint(self.folder.path());
-        Ok(Outcome { interrupted, best, latest, checkpoint, seconds: start.elapsed().as_secs_f64() })
+        Ok(Outcome {
+            interrupted,
+            step: self.progress.step,
+            best: self.progress.best.clone(),
+            latest: self.progress.latest.clone(),
+            checkpoint: RunFolder::checkpoint(self.folder.path()),
+            seconds: start.elapsed().as_secs_f64(),
+        })
     }
 
     /// The folder of the run.
@@ -260,6 +281,11 @@ impl Trainer {
             self.save(&self.folder.last(), report)?;
             return Err(Halt::Interrupted);
         };
+        for (what, loss) in [("validation", record.validation_loss), ("test", Some(record.test_loss))] {
+            if loss.is_some_and(|loss| !loss.is_finite()) {
+                return Err(self.diverged(record.step, &format!("the {what} loss")).into());
+            }
+        }
         report.event(&Event::Epoch(record.clone()))?;
         let better = self.progress.best.as_ref().is_none_or(|best| is_better(&record, best));
         self.progress.stale = if better { 0 } else { self.progress.stale + 1 };
@@ -289,20 +315,26 @@ impl Trainer {
         let loss = self.config.loss.forward(scores.clone(), labels);
 
         let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
-        // One trip to the host for both.
-        let [loss, scores] = Transaction::default()
+        let norm = gradient_norm(&self.network, &gradients, &self.device.clone().inner());
+        // One trip to the host for all three.
+        let [loss, scores, found_norm] = Transaction::default()
             .register(loss.inner())
             .register(scores.inner())
+            .register(norm.clone())
             .execute()
             .try_into()
             .expect("a transaction returns one entry per tensor");
-        let loss = loss.iter::<f64>().next().unwrap_or(f64::NAN);
-        if !loss.is_finite() {
-            return Err(self.diverged(format!("the loss, {loss},")));
+        let number = |data: &TensorData| data.iter::<f64>().next().unwrap_or(f64::NAN);
+        let (loss, found_norm) = (number(&loss), number(&found_norm));
+        // Silent units hide a membrane that is no number from the loss, but not from the gradient.
+        for (what, value) in [("the loss", loss), ("the gradient", found_norm)] {
+            if !value.is_finite() {
+                return Err(self.diverged(self.progress.step + 1, what));
+            }
         }
         // Taken out, not cloned: the only holder of a parameter may update it in place.
         let network = std::mem::replace(&mut self.network, Network { layers: Vec::new() });
-        self.network = self.optimizer.step(rate, network, gradients);
+        self.network = self.optimizer.step(rate, network, gradients, norm).constrained();
 
         let predicted = classes(&scores.iter::<f32>().collect::<Vec<_>>(), width);
         let correct = predicted.iter().zip(&truth).filter(|&(&p, &t)| p == usize::from(t)).count();
@@ -312,7 +344,13 @@ impl Trainer {
         self.progress.correct += correct;
         self.progress.loss_sum += loss * truth.len() as f64;
         let step = self.progress.step;
-        report.event(&Event::Step { step, epoch: epoch + 1, loss, learning_rate: rate })
+        report.event(&Event::Step {
+            step,
+            epoch: epoch + 1,
+            loss,
+            gradient_norm: found_norm,
+            learning_rate: rate,
+        })
     }
 
     /// Validates and tests; `None` when asked to stop on the way.
@@ -344,12 +382,12 @@ impl Trainer {
 
     fn save(&self, path: &Path, report: &mut Report) -> Result<(), TrainError> {
         let parameters = parameters::collect(&self.network);
-        for (name, data) in &parameters {
+        let optimizer = self.optimizer.save(&self.network);
+        for (name, data) in parameters.iter().chain(&optimizer.tensors) {
             if data.dtype().is_float() && !data.iter::<f32>().all(f32::is_finite) {
-                return Err(self.diverged(format!("parameter `{name}`")));
+                return Err(self.diverged(self.progress.step, &format!("`{name}`")));
             }
         }
-        let optimizer = self.optimizer.save(&self.network);
         let checkpoint = Checkpoint {
             spark: env!("CARGO_PKG_VERSION").to_owned(),
             config: serde_json::to_value(&self.config).map_err(|error| json_error(path, &error))?,
@@ -367,11 +405,11 @@ impl Trainer {
         report.log.flush()
     }
 
-    fn diverged(&self, what: String) -> TrainError {
+    fn diverged(&self, step: u64, what: &str) -> TrainError {
         TrainError::Diverged {
             epoch: self.progress.epoch + 1,
-            step: self.progress.step + 1,
-            what,
+            step,
+            what: what.to_owned(),
             checkpoint: self.folder.last(),
         }
     }

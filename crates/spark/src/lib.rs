@@ -21,12 +21,17 @@
 //! let input = Tensor::<3>::ones([25, 8, 784], &device);
 //! let output = network.forward(input, None);
 //! let labels = Tensor::<1, Int>::from_ints([0, 1, 2, 3, 4, 5, 6, 7], &device);
-//! let loss = Loss::CountCrossEntropy;
+//! let loss = Loss::CountCrossEntropy {};
 //! let gradients = loss.forward(loss.scores(&output), labels).backward();
 //! let Layer::Dense(first) = &network.layers[0] else { unreachable!() };
 //! assert_eq!(first.weight.grad(&gradients).unwrap().dims(), [784, 512]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+/// The README, so that its program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
 
 pub use burn;
 pub use spark_core as core;

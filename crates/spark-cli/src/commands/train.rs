@@ -59,7 +59,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     args.flags.apply(&mut config);
     config.validate().context("the configuration is not valid")?;
     if args.print_config {
-        Output { json: false }.text(serde_json::to_string_pretty(&config)?)?;
+        out.json(&config)?;
+        out.text(serde_json::to_string_pretty(&config)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let device = args.common.device.resolve()?;
@@ -71,10 +72,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let result = trainer.run(&mut |event: &Event| progress.event(event), &stop);
     progress.finish();
     let outcome = result?;
-    curves(&folder)?;
-    progress.into_result()?;
-    report(out, &folder, &config, &outcome)?;
-    Ok(if outcome.interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+    // The network is what matters: a picture that cannot be written is no failure of the training.
+    if let Err(error) = curves(&folder) {
+        eprintln!("warning: {error:#}");
+    }
+    let reported = progress.into_result().map_err(Into::into);
+    let reported = reported.and_then(|()| report(out, &folder, &config, &outcome));
+    if outcome.interrupted {
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    reported.map(|()| ExitCode::SUCCESS)
 }
 
 /// The checkpoint to go on from: a file itself, or the latest one of a folder.
@@ -122,10 +129,10 @@ fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
 }
 
 fn report(out: Output, folder: &RunFolder, config: &TrainConfig, outcome: &Outcome) -> Result<()> {
-    let Outcome { best, latest, .. } = outcome;
+    let (best, latest) = (outcome.best.as_ref(), outcome.latest.as_ref());
     if outcome.interrupted {
         out.text(format_args!("interrupted; go on with: spark train --resume {}", folder.path().display()))?;
-    } else {
+    } else if let Some(best) = best {
         let how = if best.validation_accuracy.is_some() { "by validation" } else { "by training loss" };
         out.text(format_args!(
             "best epoch {how}: {}, test accuracy {} ({:.1} s in all)",
@@ -139,14 +146,14 @@ fn report(out: Output, folder: &RunFolder, config: &TrainConfig, outcome: &Outco
     out.json(&json!({
         "event": "summary",
         "interrupted": outcome.interrupted,
-        "test_accuracy": best.test_accuracy,
-        "validation_accuracy": best.validation_accuracy,
-        "train_loss": latest.train_loss,
-        "last_test_accuracy": latest.test_accuracy,
-        "best_epoch": best.epoch,
-        "epochs": latest.epoch,
-        "step": latest.step,
-        "rates": best.rates,
+        "test_accuracy": best.map(|epoch| epoch.test_accuracy),
+        "validation_accuracy": best.and_then(|epoch| epoch.validation_accuracy),
+        "train_loss": latest.map(|epoch| epoch.train_loss),
+        "last_test_accuracy": latest.map(|epoch| epoch.test_accuracy),
+        "best_epoch": best.map(|epoch| epoch.epoch),
+        "epochs": latest.map_or(0, |epoch| epoch.epoch),
+        "step": outcome.step,
+        "rates": best.map(|epoch| &epoch.rates),
         "seconds": outcome.seconds,
         "seed": config.seed,
         "checkpoint": outcome.checkpoint,

@@ -213,9 +213,9 @@ impl EncodingKind {
 impl LossKind {
     fn config(self) -> Loss {
         match self {
-            Self::Count => Loss::CountCrossEntropy,
+            Self::Count => Loss::CountCrossEntropy {},
             Self::Rate => Loss::RateMse { correct: 0.8, incorrect: 0.2 },
-            Self::Membrane => Loss::MembraneCrossEntropy,
+            Self::Membrane => Loss::MembraneCrossEntropy {},
         }
     }
 }
@@ -255,7 +255,7 @@ impl OptimizerKind {
 impl ScheduleKind {
     fn config(self) -> Schedule {
         match self {
-            Self::Constant => Schedule::Constant,
+            Self::Constant => Schedule::Constant {},
             Self::Cosine => Schedule::Cosine { floor: 0.0, warmup: 0 },
             Self::Step => Schedule::Step { epochs: 5, factor: 0.1 },
         }

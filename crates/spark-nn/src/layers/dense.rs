@@ -1,10 +1,11 @@
 //! Fully connected synapses.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData, module::linear};
+use burn::tensor::{Device, Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_core::{Initializer, Problems, seed};
+use spark_kernels::spike_matmul;
 
 /// Configuration of [`Dense`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -83,8 +84,11 @@ impl Dense {
         let [inputs, units] = self.weight.val().dims();
         let rows: usize = shape[..D - 1].iter().product();
         shape[D - 1] = units;
-        let bias = self.bias.as_ref().map(Param::val);
-        linear(input.reshape([rows, inputs]), self.weight.val(), bias).reshape(shape)
+        let mut current = spike_matmul(input.reshape([rows, inputs]), self.weight.val());
+        if let Some(bias) = &self.bias {
+            current = current + bias.val().unsqueeze();
+        }
+        current.reshape(shape)
     }
 }
 

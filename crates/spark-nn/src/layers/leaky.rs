@@ -9,6 +9,9 @@ use spark_kernels::{LeakyScan, LeakySequence, Reset, Surrogate, leaky_scan, spik
 
 use super::Temporal;
 
+/// The lowest threshold that training may reach.
+const MIN_THRESHOLD: f32 = 1e-3;
+
 /// Configuration of [`Leaky`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -127,7 +130,7 @@ impl LeakyConfig {
 impl Leaky {
     /// Spikes, potential and last membrane of a whole sequence, as one fused operation.
     pub fn scan(&self, input: Tensor<3>, state: LeakyState) -> LeakySequence {
-        leaky_scan(input, state.membrane, self.decay(), self.threshold.val(), self.options)
+        leaky_scan(input, state.membrane, self.decay.val(), self.threshold.val(), self.options)
     }
 
     /// Number of units.
@@ -135,10 +138,23 @@ impl Leaky {
         self.units
     }
 
-    /// β as it acts: training may push it out of `[0, 1]`, where the membrane would not decay.
-    fn decay(&self) -> Tensor<1> {
-        let decay = self.decay.val();
-        if decay.is_require_grad() { decay.clamp(0.0, 1.0) } else { decay }
+    /// The layer with learned parameters moved back to where they make sense: β into `[0, 1]`, θ above
+    /// zero. For use after an optimizer step; parameters that are not learned stay as they are.
+    #[must_use]
+    pub fn constrained(self) -> Self {
+        let project = |param: Param<Tensor<1>>, low: f32, high: f32| {
+            param.map(|tensor| {
+                if !tensor.is_require_grad() {
+                    return tensor;
+                }
+                Tensor::from_inner(tensor.inner().clamp(low, high)).require_grad()
+            })
+        };
+        Self {
+            decay: project(self.decay, 0.0, 1.0),
+            threshold: project(self.threshold, MIN_THRESHOLD, f32::MAX),
+            ..self
+        }
     }
 
     fn reset(&self, potential: Tensor<2>, spikes: Tensor<2>, threshold: Tensor<2>) -> Tensor<2> {
@@ -162,7 +178,7 @@ impl Temporal for Leaky {
         let crossing = |x: Tensor<2>| spike(x, self.options.surrogate);
         let threshold = self.threshold.val().unsqueeze::<2>();
         let before = state.membrane;
-        let mut potential = before.clone() * self.decay().unsqueeze::<2>() + input;
+        let mut potential = before.clone() * self.decay.val().unsqueeze::<2>() + input;
         if self.options.reset_delay {
             potential = self.reset(potential, crossing(before - threshold.clone()), threshold.clone());
         }
@@ -178,5 +194,30 @@ impl Temporal for Leaky {
     fn sequence(&self, input: Tensor<3>, state: LeakyState) -> (Tensor<3>, LeakyState) {
         let out = self.scan(input, state);
         (out.spikes, LeakyState { membrane: out.membrane })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn learned_parameters_are_moved_back_and_fixed_ones_are_not() {
+        let device = Device::flex().autodiff();
+        let config = |learned: bool| LeakyConfig {
+            decay: 1.5,
+            threshold: -2.0,
+            learn_decay: learned,
+            learn_threshold: learned,
+            ..Default::default()
+        };
+        let values = |layer: &Leaky| {
+            let value = |param: &Param<Tensor<1>>| param.val().into_scalar::<f32>();
+            (value(&layer.decay), value(&layer.threshold))
+        };
+        let learned = config(true).init(3, &device).constrained();
+        assert_eq!(values(&learned), (1.0, MIN_THRESHOLD));
+        assert!(learned.decay.val().is_require_grad() && learned.threshold.val().is_require_grad());
+        assert_eq!(values(&config(false).init(3, &device).constrained()), (1.5, -2.0));
     }
 }

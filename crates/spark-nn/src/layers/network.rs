@@ -256,6 +256,19 @@ impl Network {
     }
 }
 
+impl Network {
+    /// The network with learned parameters moved back to where they make sense; see
+    /// [`Leaky::constrained`]. For use after an optimizer step.
+    #[must_use]
+    pub fn constrained(self) -> Self {
+        let layers = self.layers.into_iter().map(|layer| match layer {
+            Layer::Leaky(leaky) => Layer::Leaky(leaky.constrained()),
+            other => other,
+        });
+        Self { layers: layers.collect() }
+    }
+}
+
 impl Layer {
     /// A layer without memory, over any leading axes.
     fn synapses<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {

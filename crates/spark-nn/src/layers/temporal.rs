@@ -21,7 +21,7 @@ pub trait Temporal: Module {
         let [time, batch, inputs] = input.dims();
         let mut outputs = Vec::with_capacity(time);
         for t in 0..time {
-            let current = input.clone().slice([t..t + 1]).reshape([batch, inputs]);
+            let current = input.clone().slice_dim(0, t..t + 1).reshape([batch, inputs]);
             let output;
             (output, state) = self.step(current, state);
             outputs.push(output);

@@ -182,6 +182,12 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_of_files_reads_as_what_is_compiled_in() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist10k");
+        assert_eq!(read_split(&folder).unwrap(), crate::data::mnist10k().unwrap());
+    }
+
+    #[test]
     fn labels_must_match_images() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();

@@ -1,0 +1,69 @@
+//! Kernels for the CPU, shared by every backend whose tensors are slices in memory.
+#![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
+
+pub(crate) mod events;
+pub(crate) mod leaky;
+
+use burn::backend::{Backend, Flex, NdArray, tensor::FloatTensor};
+use burn::tensor::{Bytes, DType, Shape};
+use burn_flex::{FlexTensor, Layout};
+use burn_ndarray::NdArrayTensor;
+use std::borrow::Cow;
+
+/// A backend whose tensors are slices in memory.
+pub(crate) trait HostBackend: Backend {
+    /// The elements in row-major order, when they are `f32`.
+    fn slice(tensor: &FloatTensor<Self>) -> Option<Cow<'_, [f32]>>;
+
+    /// A tensor of the given elements in row-major order.
+    fn tensor(values: Vec<f32>, shape: Shape) -> FloatTensor<Self>;
+}
+
+impl HostBackend for Flex {
+    fn slice(tensor: &FlexTensor) -> Option<Cow<'_, [f32]>> {
+        if tensor.dtype() != DType::F32 {
+            return None;
+        }
+        match tensor.as_slice::<f32>() {
+            Some(slice) => Some(Cow::Borrowed(slice)),
+            None => Some(Cow::Owned(tensor.to_contiguous().as_slice::<f32>()?.to_vec())),
+        }
+    }
+
+    fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
+        FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape), DType::F32)
+    }
+}
+
+impl HostBackend for NdArray {
+    fn slice(tensor: &NdArrayTensor) -> Option<Cow<'_, [f32]>> {
+        let NdArrayTensor::F32(storage) = tensor else {
+            return None;
+        };
+        let view = storage.view();
+        Some(match view.to_slice() {
+            Some(slice) => Cow::Borrowed(slice),
+            None => Cow::Owned(view.iter().copied().collect()),
+        })
+    }
+
+    fn tensor(values: Vec<f32>, shape: Shape) -> NdArrayTensor {
+        let array = ndarray::ArrayD::from_shape_vec(ndarray::IxDyn(&shape), values)
+            .expect("as many values as the shape has elements");
+        NdArrayTensor::from(array.into_shared())
+    }
+}
+
+/// Cuts every row of `rows × width` into pieces of `lanes` columns and gathers the pieces by column, so that
+/// each column block can be given to a thread with all its rows.
+fn columns_mut(data: &mut [f32], width: usize, lanes: usize) -> Vec<Vec<&mut [f32]>> {
+    let rows = data.len() / width.max(1);
+    let mut blocks: Vec<Vec<&mut [f32]>> =
+        (0..width.div_ceil(lanes)).map(|_| Vec::with_capacity(rows)).collect();
+    for row in data.chunks_mut(width.max(1)) {
+        for (block, piece) in blocks.iter_mut().zip(row.chunks_mut(lanes)) {
+            block.push(piece);
+        }
+    }
+    blocks
+}

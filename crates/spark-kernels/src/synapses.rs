@@ -1,0 +1,35 @@
+//! Currents through fully connected synapses.
+
+use burn::backend::Dispatch;
+use burn::tensor::Tensor;
+
+use crate::SpikeOps;
+
+/// `spikes × weight`: the current into each postsynaptic unit, `[rows, post]`.
+///
+/// * `spikes`: `[rows, pre]`, mostly zero: spikes, signed spikes or any other sparse input.
+/// * `weight`: `[pre, post]`.
+///
+/// On the CPU only the weights of active units are read when few are (the density is measured), and the
+/// weight gradient is gathered from the same events; otherwise, and elsewhere, this is the dense product.
+/// The sum over `pre` then runs in ascending order, so both agree to rounding.
+///
+/// # Panics
+/// If the two do not agree on `pre`; the layers check shapes before they call.
+///
+/// # Examples
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use spark_kernels::spike_matmul;
+///
+/// let device = Device::flex();
+/// let spikes = Tensor::<2>::from_floats([[1.0, 0.0, 0.0, 0.0]], &device);
+/// let weight = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]], &device);
+/// let current = spike_matmul(spikes, weight);
+/// assert_eq!(current.into_data().try_to_vec::<f32>().unwrap(), [1.0, 2.0]);
+/// ```
+pub fn spike_matmul(spikes: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    let ([rows, pre], [inputs, post]) = (spikes.dims(), weight.dims());
+    assert_eq!(pre, inputs, "spike_matmul: spikes [{rows}, {pre}] against weight [{inputs}, {post}]");
+    Tensor::from_dispatch(Dispatch::spike_matmul(spikes.into_dispatch(), weight.into_dispatch()))
+}
