@@ -112,6 +112,8 @@ impl Chart {
             .y_desc(&self.y)
             .x_labels(8)
             .y_labels(8)
+            .x_label_formatter(&|x| tick(*x))
+            .y_label_formatter(&|y| tick(*y))
             .light_line_style(TRANSPARENT)
             .bold_line_style(BLACK.mix(0.12))
             .axis_desc_style(("sans-serif", 15))
@@ -140,6 +142,13 @@ impl Series {
     fn finite(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
         self.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite())
     }
+}
+
+/// A number as an axis shows it: up to four decimals, none that are zero.
+fn tick(value: f64) -> String {
+    let text = format!("{value:.4}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
 /// From the least to the greatest value, with `margin` of the span on both sides; never empty.
@@ -190,6 +199,11 @@ mod tests {
         svg(&chart(vec![(1.0, 1.0)]));
         let gaps = svg(&chart(vec![(0.0, 1.0), (1.0, f64::NAN), (2.0, f64::INFINITY), (3.0, 2.0)]));
         assert!(!gaps.contains("NaN") && !gaps.contains("inf"));
+    }
+
+    #[test]
+    fn ticks_show_no_needless_digits() {
+        assert_eq!([50.0, 0.5, -0.0, 0.0312].map(tick), ["50", "0.5", "0", "0.0312"]);
     }
 
     #[test]
