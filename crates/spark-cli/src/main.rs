@@ -7,7 +7,7 @@ mod output;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-use commands::{devices, eval, inspect, predict, train};
+use commands::{bench, devices, eval, inspect, predict, train};
 
 /// Spark: a spiking-neural-network toolkit.
 #[derive(Parser)]
@@ -24,6 +24,7 @@ enum Command {
     Predict(predict::Args),
     Inspect(inspect::Args),
     Devices(devices::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Predict(args) => predict::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Devices(args) => devices::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -171,6 +171,24 @@ fn devices_are_listed_and_wrong_ones_explained() {
         .stderr(predicate::str::contains("--features cuda"));
 }
 
+#[test]
+fn a_benchmark_reports_itself_beside_its_baseline() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = |extra: &[&str]| {
+        let mut command = spark(folder.path());
+        command.args(["bench", "kernels"]).args(extra);
+        command
+    };
+    let names = json_lines(&mut bench(&["--list"]));
+    let name = names[0]["workload"].as_str().unwrap();
+    let lines = json_lines(&mut bench(&["--workload", name, "--runs", "1", "--device", "flex"]));
+    let [line] = lines.as_slice() else { panic!("one line per workload: {lines:?}") };
+    let number = |field: &str| line[field].as_f64().unwrap_or_else(|| panic!("{field} in {line}"));
+    assert!((number("ratio") * number("ms_per_step") / number("baseline_ms_per_step") - 1.0).abs() < 1e-9);
+    assert!(number("threads") >= 1.0);
+    bench(&["--workload", "nothing"]).assert().failure().stderr(predicate::str::contains(name));
+}
+
 /// The loss of every step in the log of a run, as text.
 #[cfg(unix)]
 fn losses(folder: &Path) -> Vec<(u64, String)> {

@@ -1,8 +1,7 @@
 //! The epoch loop.
 
 use burn::module::Module;
-use burn::optim::GradientsParams;
-use burn::tensor::{Device, TensorData, Transaction};
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use spark_io::{Checkpoint, CheckpointError, parameters};
 use spark_nn::layers::Network;
@@ -18,8 +17,8 @@ use crate::evaluation::classes;
 use crate::restore;
 use crate::run::MetricsLog;
 use crate::{
-    Batches, EpochRecord, Evaluation, Event, Observer, Optimizer, OptimizerState, Purpose, RunFolder,
-    TrainConfig, TrainError, gradient_norm,
+    Batches, EpochRecord, Evaluation, Event, Learner, Observer, Optimizer, OptimizerState, Purpose,
+    RunFolder, TrainConfig, TrainError,
 };
 
 /// Trains one network.
@@ -50,8 +49,7 @@ pub struct Trainer {
     learned: Vec<usize>,
     /// Indices into `train` that pick the best epoch.
     held_out: Vec<usize>,
-    network: Network,
-    optimizer: Optimizer,
+    learner: Learner,
     progress: Progress,
     folder: RunFolder,
     device: Device,
@@ -135,8 +133,7 @@ impl Trainer {
             test: Arc::new(data.test),
             learned,
             held_out,
-            network,
-            optimizer,
+            learner: Learner::new(network, optimizer, config.loss),
             progress: Progress::default(),
             folder,
             device,
@@ -171,11 +168,12 @@ impl Trainer {
             return Err(TrainError::Folder { path: path.to_owned(), message: message.into() });
         }
         let mut trainer = Self::new(config, data, folder, device)?;
-        trainer.network = restore::load(trainer.network, &checkpoint, path)?;
+        trainer.learner.network = restore::load(trainer.learner.network, &checkpoint, path)?;
         let state = OptimizerState { tensors: checkpoint.optimizer, scalars: checkpoint.optimizer_scalars };
         trainer
+            .learner
             .optimizer
-            .load(&trainer.network, state)
+            .load(&trainer.learner.network, state)
             .map_err(|problems| CheckpointError::Tensors { path: path.to_owned(), problems })?;
         trainer.progress = serde_json::from_value(checkpoint.progress).map_err(|error| {
             let message = format!("metadata `progress`: {error}");
@@ -233,7 +231,7 @@ impl Trainer {
 
     /// The network as trained so far, on the autodiff device.
     pub fn network(&self) -> &Network {
-        &self.network
+        &self.learner.network
     }
 
     fn is_done(&self) -> bool {
@@ -249,7 +247,7 @@ impl Trainer {
         Event::Start {
             spark: env!("CARGO_PKG_VERSION").to_owned(),
             device: format!("{:?}", self.device),
-            parameters: self.network.num_params(),
+            parameters: self.learner.network.num_params(),
             samples: [self.learned.len(), self.held_out.len(), self.test.len()],
             step: self.progress.step,
             steps_per_epoch: self.steps_per_epoch(),
@@ -309,53 +307,31 @@ impl Trainer {
         let rate = self.config.learning_rate * self.config.schedule.factor(self.progress.step, total, epoch);
         let truth = batch.labels().to_vec();
         let (input, labels) = batch.into_tensors(&self.device);
-        let output = self.network.forward(input, None);
-        let scores = self.config.loss.scores(&output);
-        let width = scores.dims()[1];
-        let loss = self.config.loss.forward(scores.clone(), labels);
+        let found = self
+            .learner
+            .step(input, labels, rate)
+            .map_err(|error| self.diverged(self.progress.step + 1, error.what))?;
 
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
-        let norm = gradient_norm(&self.network, &gradients, &self.device.clone().inner());
-        // One trip to the host for all three.
-        let [loss, scores, found_norm] = Transaction::default()
-            .register(loss.inner())
-            .register(scores.inner())
-            .register(norm.clone())
-            .execute()
-            .try_into()
-            .expect("a transaction returns one entry per tensor");
-        let number = |data: &TensorData| data.iter::<f64>().next().unwrap_or(f64::NAN);
-        let (loss, found_norm) = (number(&loss), number(&found_norm));
-        // Silent units hide a membrane that is no number from the loss, but not from the gradient.
-        for (what, value) in [("the loss", loss), ("the gradient", found_norm)] {
-            if !value.is_finite() {
-                return Err(self.diverged(self.progress.step + 1, what));
-            }
-        }
-        // Taken out, not cloned: the only holder of a parameter may update it in place.
-        let network = std::mem::replace(&mut self.network, Network { layers: Vec::new() });
-        self.network = self.optimizer.step(rate, network, gradients, norm).constrained();
-
-        let predicted = classes(&scores.iter::<f32>().collect::<Vec<_>>(), width);
+        let predicted = classes(&found.scores, found.scores.len() / truth.len());
         let correct = predicted.iter().zip(&truth).filter(|&(&p, &t)| p == usize::from(t)).count();
         self.progress.step += 1;
         self.progress.batch += 1;
         self.progress.seen += truth.len();
         self.progress.correct += correct;
-        self.progress.loss_sum += loss * truth.len() as f64;
+        self.progress.loss_sum += found.loss * truth.len() as f64;
         let step = self.progress.step;
         report.event(&Event::Step {
             step,
             epoch: epoch + 1,
-            loss,
-            gradient_norm: found_norm,
+            loss: found.loss,
+            gradient_norm: found.gradient_norm,
             learning_rate: rate,
         })
     }
 
     /// Validates and tests; `None` when asked to stop on the way.
     fn judge(&self, start: Instant, goes_on: impl Fn() -> bool) -> Option<EpochRecord> {
-        let network = self.network.valid();
+        let network = self.learner.network.valid();
         let device = self.device.clone().inner();
         let evaluate = |images: &Arc<Images>, indices: &[usize]| {
             self.config.evaluator().evaluate(&network, images, indices, &device, |_| goes_on())
@@ -381,8 +357,8 @@ impl Trainer {
     }
 
     fn save(&self, path: &Path, report: &mut Report) -> Result<(), TrainError> {
-        let parameters = parameters::collect(&self.network);
-        let optimizer = self.optimizer.save(&self.network);
+        let parameters = parameters::collect(&self.learner.network);
+        let optimizer = self.learner.optimizer.save(&self.learner.network);
         for (name, data) in parameters.iter().chain(&optimizer.tensors) {
             if data.dtype().is_float() && !data.iter::<f32>().all(f32::is_finite) {
                 return Err(self.diverged(self.progress.step, &format!("`{name}`")));

@@ -1,0 +1,116 @@
+//! One optimizer step.
+
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Int, Tensor, TensorData, Transaction};
+use spark_nn::layers::{Network, NetworkOutput};
+
+use crate::{Loss, Optimizer, gradient_norm};
+
+/// A network with what changes it.
+///
+/// # Examples
+/// ```
+/// use burn::tensor::{Device, Int, Tensor};
+/// use spark_nn::layers::{LeakyConfig, NetworkConfig};
+/// use spark_train::{Learner, Loss, Optimizer, OptimizerConfig};
+///
+/// let device = Device::flex().autodiff();
+/// let network = NetworkConfig::mlp(&[4, 8, 2], LeakyConfig::default()).init(1, &device)?;
+/// let optimizer = Optimizer::new(&OptimizerConfig::default(), None);
+/// let mut learner = Learner::new(network, optimizer, Loss::default());
+/// let input = Tensor::<3>::ones([10, 1, 4], &device);
+/// let labels = Tensor::<1, Int>::from_ints([1], &device);
+/// let first = learner.step(input.clone(), labels.clone(), 0.05)?.loss;
+/// for _ in 0..20 {
+///     learner.step(input.clone(), labels.clone(), 0.05)?;
+/// }
+/// assert!(learner.step(input, labels, 0.05)?.loss < first);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Learner {
+    /// The network, on an autodiff device.
+    pub network: Network,
+    /// What applies gradients, with its state.
+    pub optimizer: Optimizer,
+    /// What is minimised.
+    pub loss: Loss,
+}
+
+/// What one step found, before it changed the network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepResult {
+    /// Mean loss of the batch.
+    pub loss: f64,
+    /// Joint Euclidean norm of the gradients, before clipping.
+    pub gradient_norm: f64,
+    /// One score per sample and class, sample after sample.
+    pub scores: Vec<f32>,
+}
+
+/// The loss or the gradient is not finite; the network is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} is not finite")]
+pub struct NotFinite {
+    /// What is not.
+    pub what: &'static str,
+}
+
+impl Learner {
+    /// Puts the three together.
+    pub fn new(network: Network, optimizer: Optimizer, loss: Loss) -> Self {
+        Self { network, optimizer, loss }
+    }
+
+    /// One optimizer step on input `[time, batch, inputs]` and labels `[batch]`.
+    ///
+    /// # Errors
+    /// When the loss or the gradient is not finite.
+    pub fn step(
+        &mut self,
+        input: Tensor<3>,
+        labels: Tensor<1, Int>,
+        learning_rate: f64,
+    ) -> Result<StepResult, NotFinite> {
+        self.step_by(input, labels, learning_rate, |network, input| network.forward(input, None))
+    }
+
+    /// As [`step`](Self::step), with another way to run the network.
+    ///
+    /// # Errors
+    /// When the loss or the gradient is not finite.
+    pub fn step_by(
+        &mut self,
+        input: Tensor<3>,
+        labels: Tensor<1, Int>,
+        learning_rate: f64,
+        forward: impl Fn(&Network, Tensor<3>) -> NetworkOutput,
+    ) -> Result<StepResult, NotFinite> {
+        let device: Device = input.device().inner();
+        let output = forward(&self.network, input);
+        let scores = self.loss.scores(&output);
+        let loss = self.loss.forward(scores.clone(), labels);
+        let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
+        let norm = gradient_norm(&self.network, &gradients, &device);
+        // One trip to the host for all three.
+        let [loss, scores, found_norm] = Transaction::default()
+            .register(loss.inner())
+            .register(scores.inner())
+            .register(norm.clone())
+            .execute()
+            .try_into()
+            .expect("a transaction returns one entry per tensor");
+        let number = |data: &TensorData| data.iter::<f64>().next().unwrap_or(f64::NAN);
+        let (loss, gradient_norm) = (number(&loss), number(&found_norm));
+        // Silent units hide a membrane that is no number from the loss, but not from the gradient.
+        for (what, value) in [("the loss", loss), ("the gradient", gradient_norm)] {
+            if !value.is_finite() {
+                return Err(NotFinite { what });
+            }
+        }
+        // Taken out, not cloned: the only holder of a parameter may update it in place.
+        let network = std::mem::replace(&mut self.network, Network { layers: Vec::new() });
+        self.network = self.optimizer.step(learning_rate, network, gradients, norm).constrained();
+        Ok(StepResult { loss, gradient_norm, scores: scores.iter().collect() })
+    }
+}
