@@ -80,7 +80,6 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
             membrane: FloatTensor<B>,
             decay: FloatTensor<B>,
             threshold: FloatTensor<B>,
-            input: Option<FloatTensor<B>>,
             options: LeakyScan,
         }
 
@@ -95,7 +94,6 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
                     self.membrane,
                     self.decay,
                     self.threshold,
-                    self.input.into(),
                     spikes.into(),
                     potential.into(),
                     last.into(),
@@ -110,11 +108,9 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
         let (membrane, membrane_node) = membrane.into_parts();
         let (decay, decay_node) = decay.into_parts();
         let (threshold, threshold_node) = threshold.into_parts();
-        let kept_input = options.needs_input().then(|| input.clone());
         let (spikes, potential, last) =
             B::leaky_scan(input, membrane.clone(), decay.clone(), threshold.clone(), options);
-        let scan =
-            Scan { potential: potential.clone(), membrane, decay, threshold, input: kept_input, options };
+        let scan = Scan { potential: potential.clone(), membrane, decay, threshold, options };
         let nodes = [input_node, membrane_node, decay_node, threshold_node];
         let [spikes, potential, last] = track::<B, C, _, 4, 3>(scan, nodes, [spikes, potential, last]);
         (spikes, potential, last)

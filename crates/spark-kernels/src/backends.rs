@@ -43,7 +43,6 @@ macro_rules! host_kernels {
                 membrane: FloatTensor<Self>,
                 decay: FloatTensor<Self>,
                 threshold: FloatTensor<Self>,
-                input: Maybe<Self>,
                 spikes_gradient: Maybe<Self>,
                 potential_gradient: Maybe<Self>,
                 membrane_gradient: Maybe<Self>,
@@ -55,7 +54,6 @@ macro_rules! host_kernels {
                     membrane: T(membrane),
                     decay: T(decay),
                     threshold: T(threshold),
-                    input: input.into_option().map(T),
                 };
                 let gradients = OutputGradients {
                     spikes: spikes_gradient.into_option().map(T),
@@ -126,7 +124,6 @@ mod tests {
                     membrane: T(start.clone()),
                     decay: T(decay.clone()),
                     threshold: T(threshold.clone()),
-                    input: options.needs_input().then(|| T(input.clone())),
                 };
                 let gradients = || OutputGradients {
                     spikes: Some(T::<Flex>(gradient(4))),

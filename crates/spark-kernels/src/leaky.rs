@@ -53,8 +53,9 @@ pub struct LeakySequence {
 /// same-step reset:  U[t] = β·V[t−1] + I[t]
 ///                   S[t] = H(U[t] − θ)
 ///                   V[t] = U[t] − θ·S[t]  (subtract),  (1 − S[t])·U[t]  (zero),  U[t]  (none)
-/// delayed reset:    R = H(V[t−1] − θ),  A = β·V[t−1] + I[t]
-///                   U[t] = A − θ·R  (subtract),  (1 − R)·A  (zero),  A  (none)
+/// delayed reset:    R = H(V[t−1] − θ)
+///                   U[t] = β·V[t−1] + I[t] − θ·R  (subtract),  β·(1 − R)·V[t−1] + I[t]  (zero),
+///                          β·V[t−1] + I[t]  (none)
 ///                   S[t] = H(U[t] − θ),  V[t] = U[t]
 /// ```
 ///
@@ -136,10 +137,16 @@ pub(crate) fn forward<B: Backend>(
     let (mut spikes, mut potential) = (Vec::with_capacity(steps), Vec::with_capacity(steps));
     let mut v = membrane;
     for t in 0..steps {
-        let mut u = v.clone() * decay.clone() + input.at(t);
-        if options.reset_delay && options.reset != Reset::None {
-            u = after_reset(u, (v - threshold.clone()).step(), threshold.clone(), options.reset);
-        }
+        let u = if options.reset_delay {
+            let r = (v.clone() - threshold.clone()).step();
+            match options.reset {
+                Reset::Subtract => v * decay.clone() + input.at(t) - r * threshold.clone(),
+                Reset::Zero => v * r.complement() * decay.clone() + input.at(t),
+                Reset::None => v * decay.clone() + input.at(t),
+            }
+        } else {
+            v * decay.clone() + input.at(t)
+        };
         let s = (u.clone() - threshold.clone()).step();
         v = if options.reset_delay {
             u.clone()
@@ -158,8 +165,6 @@ pub(crate) struct Saved<B: Backend> {
     pub membrane: T<B>,
     pub decay: T<B>,
     pub threshold: T<B>,
-    /// Kept only where [`LeakyScan::needs_input`] says so.
-    pub input: Option<T<B>>,
 }
 
 /// Gradients of the outputs of the forward pass; what is absent is zero.
@@ -171,16 +176,6 @@ pub(crate) struct OutputGradients<B: Backend> {
 
 /// Gradients of `input`, `membrane`, `decay` and `threshold`, in this order.
 pub type LeakyGradients<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
-
-impl LeakyScan {
-    /// Whether the backward pass needs the input.
-    ///
-    /// A delayed reset to zero erases `β·V[t−1] + I[t]` from the potential; the gradient through that
-    /// reset is the only one that needs it back.
-    pub(crate) fn needs_input(&self) -> bool {
-        self.reset_delay && self.reset_gradient && self.reset == Reset::Zero
-    }
-}
 
 /// The backward pass through one reset `V = reset(U, S)`.
 struct ResetGradients<B: Backend> {
@@ -195,7 +190,7 @@ fn reset_backward<B: Backend>(
     dv: T<B>,
     s: T<B>,
     threshold: &T<B>,
-    potential: impl FnOnce() -> T<B>,
+    potential: &T<B>,
     options: LeakyScan,
 ) -> ResetGradients<B> {
     match options.reset {
@@ -205,7 +200,7 @@ fn reset_backward<B: Backend>(
             potential: dv,
         },
         Reset::Zero => ResetGradients {
-            spikes: options.reset_gradient.then(|| -(dv.clone() * potential())),
+            spikes: options.reset_gradient.then(|| -(dv.clone() * potential.clone())),
             threshold: None,
             potential: dv * s.complement(),
         },
@@ -237,7 +232,7 @@ pub(crate) fn backward<B: Backend>(
         let mut du = dv;
         if !options.reset_delay {
             let s = (u.clone() - threshold.clone()).step();
-            let reset = reset_backward(du, s, &threshold, || u.clone(), options);
+            let reset = reset_backward(du, s, &threshold, &u, options);
             du = reset.potential;
             ds = sum(ds, reset.spikes);
             parameters.threshold(reset.threshold);
@@ -258,21 +253,28 @@ pub(crate) fn backward<B: Backend>(
                 after_reset(u, s, threshold.clone(), options.reset)
             }
         };
-        let mut d_previous = None;
-        if options.reset_delay {
+        // From U[t] to V[t−1], through the delayed reset where there is one.
+        dv = du.clone() * decay.clone();
+        let mut integrated = previous.clone();
+        if options.reset_delay && options.reset != Reset::None {
             let x = previous.clone() - threshold.clone();
-            let integrated = || {
-                let input = saved.input.as_ref().expect("kept when needs_input() holds");
-                previous.clone() * decay.clone() + input.at(t)
+            let r = x.clone().step();
+            let through = match options.reset {
+                // The threshold is subtracted from U[t] itself, not from what decays.
+                Reset::Subtract => du.clone(),
+                _ => dv.clone(),
             };
-            let reset = reset_backward(du, x.clone().step(), &threshold, integrated, options);
-            du = reset.potential;
+            let reset = reset_backward(through, r.clone(), &threshold, &previous, options);
+            if options.reset == Reset::Zero {
+                dv = reset.potential;
+                integrated = previous * r.complement();
+            }
             parameters.threshold(reset.threshold);
-            d_previous = reset.spikes.map(|dr| dr * x.derivative(options.surrogate));
-            parameters.threshold(d_previous.clone().map(|crossing| -crossing));
+            let d_crossing = reset.spikes.map(|dr| dr * x.derivative(options.surrogate));
+            parameters.threshold(d_crossing.clone().map(|crossing| -crossing));
+            dv = add(dv, d_crossing);
         }
-        parameters.decay(&du, previous);
-        dv = add(du.clone() * decay.clone(), d_previous);
+        parameters.decay(&du, integrated);
         d_input.push(du);
     }
     d_input.reverse();

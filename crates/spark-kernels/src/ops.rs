@@ -91,9 +91,8 @@ pub trait SpikeOps: Backend {
     /// The gradients of [`leaky_scan`](crate::leaky_scan) with respect to input, initial membrane,
     /// decay and threshold.
     ///
-    /// `potential` is what the forward pass returned, `input` is needed only for the gradient through a
-    /// delayed reset to zero; the next three are the gradients of the outputs, zero where absent. Without `parameter_gradients`
-    /// those of decay and threshold come back as zero.
+    /// `potential` is what the forward pass returned; the three gradients are those of the outputs, zero
+    /// where absent. Without `parameter_gradients` those of decay and threshold come back as zero.
     #[allow(clippy::too_many_arguments)]
     #[fusion(default)]
     fn leaky_scan_backward(
@@ -101,7 +100,6 @@ pub trait SpikeOps: Backend {
         membrane: FloatTensor<Self>,
         decay: FloatTensor<Self>,
         threshold: FloatTensor<Self>,
-        #[extension_type] input: Maybe<Self>,
         #[extension_type] spikes_gradient: Maybe<Self>,
         #[extension_type] potential_gradient: Maybe<Self>,
         #[extension_type] membrane_gradient: Maybe<Self>,
@@ -113,7 +111,6 @@ pub trait SpikeOps: Backend {
             membrane: T(membrane),
             decay: T(decay),
             threshold: T(threshold),
-            input: input.into_option().map(T),
         };
         let gradients = leaky::OutputGradients {
             spikes: spikes_gradient.into_option().map(T),

@@ -72,17 +72,21 @@ fn forward_step(
     fn step<const DELAY: bool>(
         [input, decay, threshold]: [&[f32]; 3],
         [v, spikes, potential]: [&mut [f32]; 3],
+        // V from U, S and θ, where the reset is not delayed.
         reset: impl Fn(f32, f32, f32) -> f32,
+        // U from V, R and [β, I, θ], where it is.
+        integrate: impl Fn(f32, f32, [f32; 3]) -> f32,
     ) {
         let length = v.len();
         let (input, decay, threshold) = (&input[..length], &decay[..length], &threshold[..length]);
         let (spikes, potential) = (&mut spikes[..length], &mut potential[..length]);
         for i in 0..length {
             let theta = threshold[i];
-            let mut u = v[i] * decay[i] + input[i];
-            if DELAY {
-                u = reset(u, crossing(v[i] - theta), theta);
-            }
+            let u = if DELAY {
+                integrate(v[i], crossing(v[i] - theta), [decay[i], input[i], theta])
+            } else {
+                v[i] * decay[i] + input[i]
+            };
             let s = crossing(u - theta);
             v[i] = if DELAY { u } else { reset(u, s, theta) };
             spikes[i] = s;
@@ -91,12 +95,19 @@ fn forward_step(
     }
     let inputs = [input, decay, threshold];
     let outputs = [v, spikes, potential];
+    let plain = |v: f32, _: f32, [decay, input, _]: [f32; 3]| v * decay + input;
     match (options.reset, options.reset_delay) {
-        (Reset::Subtract, false) => step::<false>(inputs, outputs, |u, s, theta| u - s * theta),
-        (Reset::Subtract, true) => step::<true>(inputs, outputs, |u, s, theta| u - s * theta),
-        (Reset::Zero, false) => step::<false>(inputs, outputs, |u, s, _| u * (1.0 - s)),
-        (Reset::Zero, true) => step::<true>(inputs, outputs, |u, s, _| u * (1.0 - s)),
-        (Reset::None, _) => step::<false>(inputs, outputs, |u, _, _| u),
+        (Reset::Subtract, false) => step::<false>(inputs, outputs, |u, s, theta| u - s * theta, plain),
+        (Reset::Zero, false) => step::<false>(inputs, outputs, |u, s, _| u * (1.0 - s), plain),
+        (Reset::None, _) => step::<false>(inputs, outputs, |u, _, _| u, plain),
+        (Reset::Subtract, true) => {
+            let integrate = |v, r, [decay, input, theta]: [f32; 3]| v * decay + input - r * theta;
+            step::<true>(inputs, outputs, |u, _, _| u, integrate);
+        }
+        (Reset::Zero, true) => {
+            let integrate = |v, r: f32, [decay, input, _]: [f32; 3]| v * (1.0 - r) * decay + input;
+            step::<true>(inputs, outputs, |u, _, _| u, integrate);
+        }
     }
 }
 
@@ -117,7 +128,6 @@ pub(crate) fn backward<B: HostBackend>(
     let width = state_shape.num_elements();
     let (potential, membrane) = (B::slice(&saved.potential.0)?, B::slice(&saved.membrane.0)?);
     let (decay, threshold) = (B::slice(&saved.decay.0)?, B::slice(&saved.threshold.0)?);
-    let input = slice(&saved.input)?;
     let (d_spikes, d_potential) = (slice(&gradients.spikes)?, slice(&gradients.potential)?);
     let d_last = slice(&gradients.membrane)?;
 
@@ -153,7 +163,6 @@ pub(crate) fn backward<B: HostBackend>(
                         _ => &potential[row(t - 1)],
                     },
                     previous_is_membrane: t == 0 || options.reset_delay,
-                    input: input.as_deref().map(|input| &input[row(t)]),
                     d_spikes: d_spikes.as_deref().map(|gradient| &gradient[row(t)]),
                     d_potential: d_potential.as_deref().map(|gradient| &gradient[row(t)]),
                 };
@@ -219,7 +228,6 @@ struct Step<'a> {
     previous: &'a [f32],
     /// Whether `previous` is `V[t−1]` as it stands, without a reset to come.
     previous_is_membrane: bool,
-    input: Option<&'a [f32]>,
     d_spikes: Option<&'a [f32]>,
     d_potential: Option<&'a [f32]>,
 }
@@ -330,7 +338,6 @@ fn delayed<const RESET: u8, const PARAMETERS: bool>(
     let previous = &step.previous[..n];
     let d_spikes = &step.d_spikes.unwrap_or(&lanes.zeros)[..n];
     let d_potential = &step.d_potential.unwrap_or(&lanes.zeros)[..n];
-    let input = &step.input.unwrap_or(&lanes.zeros)[..n];
     let (decay, threshold) = (&lanes.decay[..n], &lanes.threshold[..n]);
     let (slope, previous_slope) = (&lanes.slope[..n], &lanes.previous_slope[..n]);
     let dv = &mut lanes.dv[..n];
@@ -341,16 +348,18 @@ fn delayed<const RESET: u8, const PARAMETERS: bool>(
         let d_crossing = d_spikes[i] * slope[i];
         let du = dv[i] + d_crossing + d_potential[i];
         let r = crossing(v - theta);
-        let (da, dr) = match RESET {
-            SUBTRACT => (du, -(du * theta)),
-            _ => (du * (1.0 - r), -(du * (v * decay[i] + input[i]))),
+        let decayed = du * decay[i];
+        // Of R, of V[t−1] as it decays, and what of V[t−1] decays.
+        let (dr, kept, integrated) = match RESET {
+            SUBTRACT => (-(du * theta), decayed, v),
+            _ => (-(decayed * v), decayed * (1.0 - r), v * (1.0 - r)),
         };
         let d_reset = through_reset * dr * previous_slope[i];
         if PARAMETERS {
-            d_decay[i] += da * v;
+            d_decay[i] += du * integrated;
             d_threshold[i] -= d_crossing + d_reset + if RESET == SUBTRACT { du * r } else { 0.0 };
         }
-        dv[i] = da * decay[i] + d_reset;
-        d_input[i] = da;
+        dv[i] = kept + d_reset;
+        d_input[i] = du;
     }
 }

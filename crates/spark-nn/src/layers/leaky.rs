@@ -178,10 +178,18 @@ impl Temporal for Leaky {
         let crossing = |x: Tensor<2>| spike(x, self.options.surrogate);
         let threshold = self.threshold.val().unsqueeze::<2>();
         let before = state.membrane;
-        let mut potential = before.clone() * self.decay.val().unsqueeze::<2>() + input;
-        if self.options.reset_delay {
-            potential = self.reset(potential, crossing(before - threshold.clone()), threshold.clone());
-        }
+        let decay = self.decay.val().unsqueeze::<2>();
+        let potential = if self.options.reset_delay {
+            let spikes = crossing(before.clone() - threshold.clone());
+            let spikes = if self.options.reset_gradient { spikes } else { spikes.detach() };
+            match self.options.reset {
+                Reset::Subtract => before * decay + input - spikes * threshold.clone(),
+                Reset::Zero => before * (-spikes + 1.0) * decay + input,
+                Reset::None => before * decay + input,
+            }
+        } else {
+            before * decay + input
+        };
         let spikes = crossing(potential.clone() - threshold.clone());
         let membrane = if self.options.reset_delay {
             potential
