@@ -81,11 +81,12 @@ pub(crate) fn product<B: HostBackend>(
     }
     let blocks = events(&B::slice(spikes)?, pre)?;
     let weight = B::slice(weight)?;
+    let strips = Strips::new(&weight, pre, post);
     let mut output = vec![0.0; rows * post];
     output
-        .par_chunks_mut(ROWS * post.max(1))
+        .par_chunks_mut(ROWS * post)
         .zip(&blocks)
-        .for_each(|(output, block)| gather(block, &weight, output, post));
+        .for_each(|(output, block)| gather(block, &strips.0, &weight, output, [pre, post]));
     Some(B::tensor(output, Shape::from([rows, post])))
 }
 
@@ -102,32 +103,55 @@ pub(crate) fn weight_gradient<B: HostBackend>(
     let blocks = events(&B::slice(spikes)?, pre)?;
     let gradient = B::slice(gradient)?;
     let mut output = vec![0.0; pre * post];
-    columns_mut(&mut output, post, TILE)
-        .into_par_iter()
-        .enumerate()
-        .for_each(|(tile, mut output)| scatter(&blocks, &gradient, post, tile * TILE, &mut output));
+    columns_mut(&mut output, post, TILE).into_par_iter().enumerate().for_each(|(tile, mut output)| {
+        // Rows a power of two apart would share the same few places of the cache: sum up side by side.
+        let width = output.first().map_or(0, |row| row.len());
+        let mut sums = vec![0.0; pre * width];
+        scatter(&blocks, &gradient, post, tile * TILE, &mut sums, width);
+        for (output, sums) in output.iter_mut().zip(sums.chunks_exact(width)) {
+            output.copy_from_slice(sums);
+        }
+    });
     Some(B::tensor(output, Shape::from([pre, post])))
+}
+
+/// The whole column strips of a weight matrix, [`TILE`] wide, one after another: within a strip the rows of
+/// consecutive units lie side by side.
+///
+/// Where they lie, rows that are a power of two apart would compete for the same few places of the cache.
+struct Strips(Vec<f32>);
+
+impl Strips {
+    fn new(weight: &[f32], pre: usize, post: usize) -> Self {
+        let mut strips = vec![0.0; post / TILE * pre * TILE];
+        strips.par_chunks_mut(pre * TILE).enumerate().for_each(|(tile, strip)| {
+            for (to, from) in strip.chunks_exact_mut(TILE).zip(weight.chunks_exact(post)) {
+                to.copy_from_slice(&from[tile * TILE..(tile + 1) * TILE]);
+            }
+        });
+        Self(strips)
+    }
 }
 
 /// Each row of `output` becomes the sum of the rows of `weight` that its events name.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
-fn gather(block: &Block, weight: &[f32], output: &mut [f32], post: usize) {
+fn gather(block: &Block, strips: &[f32], weight: &[f32], output: &mut [f32], [pre, post]: [usize; 2]) {
     let whole = post - post % TILE;
     // Tile by tile, so that a column strip of the weights stays in the cache for all rows.
-    for start in (0..whole).step_by(TILE) {
+    for (start, strip) in (0..whole).step_by(TILE).zip(strips.chunks_exact(pre * TILE)) {
         for ((columns, values), output) in block.rows().zip(output.chunks_exact_mut(post)) {
             let mut sums = [0.0; TILE];
             if values.is_empty() {
                 for &column in columns {
-                    let from = column as usize * post + start;
-                    for (sum, weight) in sums.iter_mut().zip(&weight[from..from + TILE]) {
+                    let from = column as usize * TILE;
+                    for (sum, weight) in sums.iter_mut().zip(&strip[from..from + TILE]) {
                         *sum += weight;
                     }
                 }
             } else {
                 for (&column, &value) in columns.iter().zip(values) {
-                    let from = column as usize * post + start;
-                    for (sum, weight) in sums.iter_mut().zip(&weight[from..from + TILE]) {
+                    let from = column as usize * TILE;
+                    for (sum, weight) in sums.iter_mut().zip(&strip[from..from + TILE]) {
                         *sum += value * weight;
                     }
                 }
@@ -147,32 +171,28 @@ fn gather(block: &Block, weight: &[f32], output: &mut [f32], post: usize) {
     }
 }
 
-/// Adds each row of `gradient`, from column `start`, to the rows of `output` that its events name.
+/// Adds each row of `gradient`, `width` columns from `start`, to the rows of `sums` that its events name.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
-fn scatter(blocks: &[Block], gradient: &[f32], post: usize, start: usize, output: &mut [&mut [f32]]) {
-    let width = output.first().map_or(0, |row| row.len());
+fn scatter(blocks: &[Block], gradient: &[f32], post: usize, start: usize, sums: &mut [f32], width: usize) {
     let rows = blocks.iter().flat_map(Block::rows);
     for ((columns, values), gradient) in rows.zip(gradient.chunks_exact(post)) {
         let gradient = &gradient[start..start + width];
-        let Ok(tile) = <&[f32; TILE]>::try_from(gradient) else {
-            for (i, &column) in columns.iter().enumerate() {
-                let value = values.get(i).copied().unwrap_or(1.0);
-                for (sum, gradient) in output[column as usize].iter_mut().zip(gradient) {
-                    *sum += value * gradient;
+        match <&[f32; TILE]>::try_from(gradient) {
+            Ok(tile) if values.is_empty() => {
+                for &column in columns {
+                    let at = column as usize * TILE;
+                    for (sum, gradient) in sums[at..at + TILE].iter_mut().zip(tile) {
+                        *sum += gradient;
+                    }
                 }
             }
-            continue;
-        };
-        if values.is_empty() {
-            for &column in columns {
-                for (sum, gradient) in output[column as usize].iter_mut().zip(tile) {
-                    *sum += gradient;
-                }
-            }
-        } else {
-            for (&column, &value) in columns.iter().zip(values) {
-                for (sum, gradient) in output[column as usize].iter_mut().zip(tile) {
-                    *sum += value * gradient;
+            _ => {
+                for (i, &column) in columns.iter().enumerate() {
+                    let value = values.get(i).copied().unwrap_or(1.0);
+                    let at = column as usize * width;
+                    for (sum, gradient) in sums[at..at + width].iter_mut().zip(gradient) {
+                        *sum += value * gradient;
+                    }
                 }
             }
         }
