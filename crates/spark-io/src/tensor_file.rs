@@ -78,14 +78,11 @@ impl TensorFile {
     pub fn read(path: &Path) -> Result<Self, TensorFileError> {
         let bytes =
             std::fs::read(path).map_err(|source| TensorFileError::Read { path: path.to_owned(), source })?;
-        let content = |error: safetensors::SafeTensorError| TensorFileError::Content {
-            path: path.to_owned(),
-            message: error.to_string(),
-        };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(content)?;
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| content(path, &error))?;
         let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
         let mut tensors = BTreeMap::new();
-        for (name, view) in SafeTensors::deserialize(&bytes).map_err(content)?.iter() {
+        let views = SafeTensors::deserialize(&bytes).map_err(|error| content(path, &error))?;
+        for (name, view) in views.iter() {
             let dtype = to_burn(view.dtype()).ok_or_else(|| TensorFileError::Dtype {
                 path: path.to_owned(),
                 tensor: name.to_owned(),

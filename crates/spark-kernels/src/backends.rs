@@ -49,17 +49,9 @@ macro_rules! host_kernels {
                 parameter_gradients: bool,
                 options: LeakyScan,
             ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-                let saved = Saved {
-                    potential: T::<Self>(potential),
-                    membrane: T(membrane),
-                    decay: T(decay),
-                    threshold: T(threshold),
-                };
-                let gradients = OutputGradients {
-                    spikes: spikes_gradient.into_option().map(T),
-                    potential: potential_gradient.into_option().map(T),
-                    membrane: membrane_gradient.into_option().map(T),
-                };
+                let saved = Saved::<Self>::new([potential, membrane, decay, threshold]);
+                let gradients =
+                    OutputGradients::new([spikes_gradient, potential_gradient, membrane_gradient]);
                 cpu::leaky::backward(&saved, &gradients, parameter_gradients, options)
                     .unwrap_or_else(|| leaky::backward(saved, gradients, parameter_gradients, options))
             }

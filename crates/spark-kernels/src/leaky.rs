@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::composed::T;
-use crate::{SpikeOps, Surrogate};
+use crate::{Maybe, SpikeOps, Surrogate};
 
 /// What a spike does to the membrane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -172,6 +172,22 @@ pub(crate) struct OutputGradients<B: Backend> {
     pub spikes: Option<T<B>>,
     pub potential: Option<T<B>>,
     pub membrane: Option<T<B>>,
+}
+
+impl<B: Backend> Saved<B> {
+    /// From potential, initial membrane, decay and threshold.
+    pub fn new(tensors: [FloatTensor<B>; 4]) -> Self {
+        let [potential, membrane, decay, threshold] = tensors.map(T);
+        Self { potential, membrane, decay, threshold }
+    }
+}
+
+impl<B: Backend> OutputGradients<B> {
+    /// From the gradients of spikes, potential and last membrane.
+    pub fn new(gradients: [Maybe<B>; 3]) -> Self {
+        let [spikes, potential, membrane] = gradients.map(|gradient| gradient.into_option().map(T));
+        Self { spikes, potential, membrane }
+    }
 }
 
 /// Gradients of `input`, `membrane`, `decay` and `threshold`, in this order.

@@ -106,17 +106,8 @@ pub trait SpikeOps: Backend {
         parameter_gradients: bool,
         options: LeakyScan,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let saved = leaky::Saved {
-            potential: T::<Self>(potential),
-            membrane: T(membrane),
-            decay: T(decay),
-            threshold: T(threshold),
-        };
-        let gradients = leaky::OutputGradients {
-            spikes: spikes_gradient.into_option().map(T),
-            potential: potential_gradient.into_option().map(T),
-            membrane: membrane_gradient.into_option().map(T),
-        };
+        let saved = leaky::Saved::<Self>::new([potential, membrane, decay, threshold]);
+        let gradients = leaky::OutputGradients::new([spikes_gradient, potential_gradient, membrane_gradient]);
         leaky::backward(saved, gradients, parameter_gradients, options)
     }
 }

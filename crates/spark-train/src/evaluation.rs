@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 use serde::Serialize;
-use spark_nn::layers::{Network, NetworkOutput};
+use spark_nn::layers::Network;
 use std::sync::Arc;
 
 use crate::data::Images;
@@ -70,7 +70,7 @@ impl Evaluator {
             let output = network.forward(input, None);
             let scores = self.loss.scores(&output);
             let loss: f32 = self.loss.forward(scores.clone(), labels).into_scalar();
-            sums.add(truth, &classes(&floats(scores.clone()), scores.dims()[1]), loss, &rates(&output));
+            sums.add(truth, &classes(&floats(scores.clone()), scores.dims()[1]), loss, &output.rates());
             if !goes_on(sums.samples) {
                 return None;
             }
@@ -83,7 +83,7 @@ impl Evaluator {
         let input = self.encoder.encode(images, &[index], Purpose::Evaluate).into_tensor(device);
         let output = network.forward(input, None);
         let scores = floats(self.loss.scores(&output));
-        Prediction { class: argmax(&scores), counts: floats(output.counts()), rates: rates(&output), scores }
+        Prediction { class: argmax(&scores), counts: floats(output.counts()), rates: output.rates(), scores }
     }
 }
 
@@ -100,12 +100,6 @@ fn argmax(values: &[f32]) -> usize {
 
 fn floats(tensor: Tensor<2>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
-}
-
-/// The mean firing rate of each spiking layer.
-fn rates(output: &NetworkOutput) -> Vec<f64> {
-    let rate = |spikes: &Tensor<3>| f64::from(spikes.clone().mean().into_scalar::<f32>());
-    output.spikes.iter().map(rate).collect()
 }
 
 #[derive(Default)]

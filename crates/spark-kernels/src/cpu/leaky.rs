@@ -162,7 +162,7 @@ pub(crate) fn backward<B: HostBackend>(
                         0 => &membrane[start..start + length],
                         _ => &potential[row(t - 1)],
                     },
-                    previous_is_membrane: t == 0 || options.reset_delay,
+                    first: t == 0,
                     d_spikes: d_spikes.as_deref().map(|gradient| &gradient[row(t)]),
                     d_potential: d_potential.as_deref().map(|gradient| &gradient[row(t)]),
                 };
@@ -226,8 +226,8 @@ struct Step<'a> {
     potential: &'a [f32],
     /// `U[t−1]`, or the initial membrane.
     previous: &'a [f32],
-    /// Whether `previous` is `V[t−1]` as it stands, without a reset to come.
-    previous_is_membrane: bool,
+    /// Whether `previous` is the initial membrane, which no reset follows.
+    first: bool,
     d_spikes: Option<&'a [f32]>,
     d_potential: Option<&'a [f32]>,
 }
@@ -313,7 +313,7 @@ fn same_step<const RESET: u8, const PARAMETERS: bool>(
             let before = previous[i];
             let r = crossing(before - theta);
             let v = match RESET {
-                _ if step.previous_is_membrane => before,
+                _ if step.first => before,
                 SUBTRACT => before - r * theta,
                 ZERO => before * (1.0 - r),
                 _ => before,

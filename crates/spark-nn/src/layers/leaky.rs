@@ -157,8 +157,13 @@ impl Leaky {
         }
     }
 
+    /// Spikes as a reset sees them: with or without their gradient.
+    fn through_reset(&self, spikes: Tensor<2>) -> Tensor<2> {
+        if self.options.reset_gradient { spikes } else { spikes.detach() }
+    }
+
     fn reset(&self, potential: Tensor<2>, spikes: Tensor<2>, threshold: Tensor<2>) -> Tensor<2> {
-        let spikes = if self.options.reset_gradient { spikes } else { spikes.detach() };
+        let spikes = self.through_reset(spikes);
         match self.options.reset {
             Reset::Subtract => potential - spikes * threshold,
             Reset::Zero => potential * (-spikes + 1.0),
@@ -180,8 +185,7 @@ impl Temporal for Leaky {
         let before = state.membrane;
         let decay = self.decay.val().unsqueeze::<2>();
         let potential = if self.options.reset_delay {
-            let spikes = crossing(before.clone() - threshold.clone());
-            let spikes = if self.options.reset_gradient { spikes } else { spikes.detach() };
+            let spikes = self.through_reset(crossing(before.clone() - threshold.clone()));
             match self.options.reset {
                 Reset::Subtract => before * decay + input - spikes * threshold.clone(),
                 Reset::Zero => before * (-spikes + 1.0) * decay + input,

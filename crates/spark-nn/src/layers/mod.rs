@@ -16,4 +16,4 @@ pub use dense::{Dense, DenseConfig};
 pub use leaky::{Leaky, LeakyConfig, LeakyState};
 pub use network::{Layer, LayerConfig, Network, NetworkConfig, NetworkOutput, NetworkState};
 pub use pool::{MaxPool2d, MaxPool2dConfig};
-pub use temporal::{Stateful, Temporal};
+pub use temporal::{Stateful, Temporal, step_through};

@@ -93,6 +93,12 @@ pub struct NetworkOutput {
 }
 
 impl NetworkOutput {
+    /// Mean firing rate of each spiking layer in order, spikes per unit and step; read back to the host.
+    pub fn rates(&self) -> Vec<f64> {
+        let rate = |spikes: &Tensor<3>| f64::from(spikes.clone().mean().into_scalar::<f32>());
+        self.spikes.iter().map(rate).collect()
+    }
+
     /// Spikes per output unit over the sequence, `[batch, units]`.
     pub fn counts(&self) -> Tensor<2> {
         let spikes = self.spikes[self.spikes.len() - 1].clone();

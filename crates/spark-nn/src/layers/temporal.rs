@@ -17,17 +17,35 @@ pub trait Temporal: Module {
     /// A whole sequence: `[time, batch, inputs]` to `[time, batch, units]`.
     ///
     /// The default is a loop over [`step`](Self::step); an override computes the same outputs.
-    fn sequence(&self, input: Tensor<3>, mut state: Self::State) -> (Tensor<3>, Self::State) {
-        let [time, batch, inputs] = input.dims();
-        let mut outputs = Vec::with_capacity(time);
-        for t in 0..time {
-            let current = input.clone().slice_dim(0, t..t + 1).reshape([batch, inputs]);
-            let output;
-            (output, state) = self.step(current, state);
-            outputs.push(output);
-        }
-        (Tensor::stack(outputs, 0), state)
+    fn sequence(&self, input: Tensor<3>, state: Self::State) -> (Tensor<3>, Self::State) {
+        step_through(self, input, state)
     }
+}
+
+/// A sequence as a loop over [`Temporal::step`]: what every override of [`Temporal::sequence`] has to equal.
+///
+/// # Examples
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use spark_nn::layers::{LeakyConfig, Temporal, step_through};
+///
+/// let device = Device::flex();
+/// let layer = LeakyConfig::default().init(3, &device);
+/// let input = Tensor::full([25, 2, 3], 0.3, &device);
+/// let (fused, _) = layer.sequence(input.clone(), layer.initial_state(2, &device));
+/// let (stepped, _) = step_through(&layer, input, layer.initial_state(2, &device));
+/// assert_eq!(fused.into_data(), stepped.into_data());
+/// ```
+pub fn step_through<L: Temporal>(layer: &L, input: Tensor<3>, mut state: L::State) -> (Tensor<3>, L::State) {
+    let [time, batch, inputs] = input.dims();
+    let mut outputs = Vec::with_capacity(time);
+    for t in 0..time {
+        let current = input.clone().slice_dim(0, t..t + 1).reshape([batch, inputs]);
+        let output;
+        (output, state) = layer.step(current, state);
+        outputs.push(output);
+    }
+    (Tensor::stack(outputs, 0), state)
 }
 
 /// A layer together with its state, for stepping through time.

@@ -5,6 +5,7 @@ use serde_json::json;
 use spark::burn::tensor::{Tensor, TensorData};
 use spark::core::seed;
 use spark::kernels::spike_matmul;
+use spark::nn::layers::step_through;
 use spark::prelude::{Device, Initializer, LeakyConfig, Temporal};
 
 use super::{Bench, Measurement, Workload};
@@ -43,28 +44,16 @@ fn leaky_scan(bench: &Bench) -> Result<Measurement> {
     let pass = |fused: bool| {
         let input = input.clone().detach().require_grad();
         let state = layer.initial_state(128, &device);
-        let spikes = if fused {
-            layer.sequence(input.clone(), state).0
+        let (spikes, _) = if fused {
+            layer.sequence(input.clone(), state)
         } else {
-            composed(&layer, input.clone(), state)
+            step_through(&layer, input.clone(), state)
         };
         let gradients = (spikes * weight.clone()).sum().backward();
         input.grad(&gradients).context("the input has a gradient")?;
         Ok(())
     };
     bench.compare(|| pass(true), || pass(false))
-}
-
-/// The default loop of `Temporal::sequence`, which the layer overrides.
-fn composed<L: Temporal>(layer: &L, input: Tensor<3>, mut state: L::State) -> Tensor<3> {
-    let [time, batch, units] = input.dims();
-    let mut outputs = Vec::with_capacity(time);
-    for t in 0..time {
-        let output;
-        (output, state) = layer.step(input.clone().slice_dim(0, t..t + 1).reshape([batch, units]), state);
-        outputs.push(output);
-    }
-    Tensor::stack(outputs, 0)
 }
 
 /// A product with spikes of which one in twenty is 1; with the gradient of the weight when asked.

@@ -57,9 +57,7 @@ fn train(bench: &Bench, config: &NetworkConfig, steps: usize, batch: usize) -> R
             Ok(())
         },
     )?;
-    let output = learner()?.network.forward(input, None);
-    let rate = |spikes: &Tensor<3>| f64::from(spikes.clone().mean().into_scalar::<f32>());
-    let rates: Vec<f64> = output.spikes.iter().map(rate).collect();
+    let rates = learner()?.network.forward(input, None).rates();
     measurement.details.insert("rates".into(), json!(rates));
     Ok(measurement)
 }
