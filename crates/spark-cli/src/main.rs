@@ -7,6 +7,9 @@ mod output;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use commands::{bench, devices, eval, inspect, predict, train};
 
 /// Spark: a spiking-neural-network toolkit.

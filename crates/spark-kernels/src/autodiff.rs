@@ -7,14 +7,14 @@
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, binary, unary};
+use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
 use burn::backend::{Autodiff, AutodiffBackend, Backend, FloatDType, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::Shape;
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{LeakyScan, SpikeOps, Surrogate};
+use crate::{LeakyScan, Maybe, SpikeOps, Surrogate};
 
 impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
     fn spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
@@ -39,31 +39,61 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
         }
     }
 
-    fn spike_matmul(spikes: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn spike_linear(
+        spikes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Maybe<Self>,
+    ) -> FloatTensor<Self> {
+        /// Spikes, weight and, where there is one, bias.
         #[derive(Debug)]
-        struct SpikeMatmul;
+        struct SpikeLinear<const N: usize>;
 
-        impl<B: SpikeOps> Backward<B, 2> for SpikeMatmul {
+        impl<B: SpikeOps, const N: usize> Backward<B, N> for SpikeLinear<N> {
             type State = (FloatTensor<B>, FloatTensor<B>);
 
-            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
                 let (spikes, weight) = ops.state;
-                binary::<B, _, _>(
-                    ops.parents,
-                    ops.node,
-                    grads,
-                    |gradient| B::float_matmul(gradient, B::float_transpose(weight)),
-                    |gradient| B::spike_matmul_weight_gradient(spikes, gradient),
-                );
+                let gradient = grads.consume::<B>(&ops.node);
+                for (index, parent) in ops.parents.into_iter().enumerate() {
+                    let Some(parent) = parent else { continue };
+                    let (gradient, weight) = (gradient.clone(), weight.clone());
+                    let gradient = match index {
+                        0 => B::float_matmul(gradient, B::float_transpose(weight)),
+                        1 => B::spike_linear_weight_gradient(spikes.clone(), gradient),
+                        _ => {
+                            let units = weight.shape()[1];
+                            B::float_reshape(B::float_sum_dim(gradient, 0), Shape::from([units]))
+                        }
+                    };
+                    grads.register::<B>(parent.id, gradient);
+                }
+            }
+        }
+
+        fn record<B: SpikeOps, C: CheckpointStrategy, const N: usize>(
+            nodes: [NodeGuard; N],
+            state: (FloatTensor<B>, FloatTensor<B>),
+            output: FloatTensor<B>,
+        ) -> FloatTensor<Autodiff<B, C>> {
+            match SpikeLinear::<N>.prepare::<C>(nodes).compute_bound().stateful() {
+                OpsKind::Tracked(prep) => prep.finish(state, output),
+                OpsKind::UnTracked(prep) => prep.finish(output),
             }
         }
 
         let (spikes, spikes_node) = spikes.into_parts();
         let (weight, weight_node) = weight.into_parts();
-        let output = B::spike_matmul(spikes.clone(), weight.clone());
-        match SpikeMatmul.prepare::<C>([spikes_node, weight_node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((spikes, weight), output),
-            OpsKind::UnTracked(prep) => prep.finish(output),
+        let state = (spikes.clone(), weight.clone());
+        match bias {
+            Maybe::Absent => {
+                let output = B::spike_linear(spikes, weight, Maybe::Absent);
+                record::<B, C, 2>([spikes_node, weight_node], state, output)
+            }
+            Maybe::Present(bias) => {
+                let (bias, bias_node) = bias.into_parts();
+                let output = B::spike_linear(spikes, weight, Maybe::Present(bias));
+                record::<B, C, 3>([spikes_node, weight_node, bias_node], state, output)
+            }
         }
     }
 

@@ -7,18 +7,22 @@ use burn::backend::{Flex, NdArray, ops::FloatTensorOps, tensor::FloatTensor};
 
 use crate::composed::T;
 use crate::leaky::{self, OutputGradients, Saved};
-use crate::{LeakyScan, Maybe, SpikeOps, cpu};
+use crate::{LeakyScan, Maybe, SpikeOps, cpu, synapses};
 
 /// The kernels for tensors that are slices in memory; another element type than `f32` takes the reference.
 macro_rules! host_kernels {
     ($backend:ty) => {
         impl SpikeOps for $backend {
-            fn spike_matmul(spikes: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
-                cpu::events::product::<Self>(&spikes, &weight)
-                    .unwrap_or_else(|| Self::float_matmul(spikes, weight))
+            fn spike_linear(
+                spikes: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                bias: Maybe<Self>,
+            ) -> FloatTensor<Self> {
+                cpu::events::product::<Self>(&spikes, &weight, bias.as_option())
+                    .unwrap_or_else(|| synapses::linear::<Self>(spikes, weight, bias))
             }
 
-            fn spike_matmul_weight_gradient(
+            fn spike_linear_weight_gradient(
                 spikes: FloatTensor<Self>,
                 gradient: FloatTensor<Self>,
             ) -> FloatTensor<Self> {

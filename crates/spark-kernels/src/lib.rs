@@ -3,13 +3,13 @@
 //! Everything that makes a spiking network fast is one method of [`SpikeOps`], a Burn backend
 //! extension. A method's default body is composed of plain Burn operations: it is the reference, and it
 //! is what a backend without a kernel of its own runs. Callers use the functions on tensors
-//! ([`spike`](spike()), [`spike_matmul`], [`leaky_scan`]) and never learn which body ran.
+//! ([`spike`](spike()), [`spike_linear`], [`leaky_scan`]) and never learn which body ran.
 //!
 //! The crate knows tensors, not neurons: what a layer or a component is lives in the crates above.
 //!
 //! * [`Surrogate`]: the derivative that stands in for that of the step function.
 //! * [`spike`](spike()): one threshold crossing per element, differentiable through a surrogate.
-//! * [`spike_matmul`]: the current through synapses, read from active units only where that pays.
+//! * [`spike_matmul`], [`spike_linear`]: the current through synapses, read from active units only where that pays.
 //! * [`leaky_scan`]: a whole sequence of leaky integrate-and-fire units as one operation.
 //! * [`philox`]: counter-based random numbers, the same bits on every backend.
 
@@ -28,4 +28,4 @@ pub use leaky::{LeakyGradients, LeakyScan, LeakySequence, Reset, leaky_scan};
 pub use ops::{Maybe, SpikeOps};
 pub use spike::spike;
 pub use surrogate::{Surrogate, SurrogateError};
-pub use synapses::spike_matmul;
+pub use synapses::{spike_linear, spike_matmul};

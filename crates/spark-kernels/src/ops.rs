@@ -6,6 +6,7 @@ use burn::backend::{Backend, ExtensionType, backend_extension, tensor::FloatTens
 use crate::Surrogate;
 use crate::composed::T;
 use crate::leaky::{self, LeakyScan};
+use crate::synapses;
 
 /// A tensor that may be absent, in the form that backend extensions can pass on.
 #[derive(Clone, Debug, ExtensionType)]
@@ -18,6 +19,13 @@ pub enum Maybe<B: Backend> {
 }
 
 impl<B: Backend> Maybe<B> {
+    pub(crate) fn as_option(&self) -> Option<&FloatTensor<B>> {
+        match self {
+            Self::Present(tensor) => Some(tensor),
+            Self::Absent => None,
+        }
+    }
+
     pub(crate) fn into_option(self) -> Option<FloatTensor<B>> {
         match self {
             Self::Present(tensor) => Some(tensor),
@@ -60,16 +68,20 @@ pub trait SpikeOps: Backend {
         (T::<Self>(gradient) * T::<Self>(x).derivative(surrogate)).0
     }
 
-    /// See [`spike_matmul`](crate::spike_matmul()).
+    /// See [`spike_linear`](crate::spike_linear()).
     #[fusion(default)]
-    fn spike_matmul(spikes: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
-        Self::float_matmul(spikes, weight)
+    fn spike_linear(
+        spikes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] bias: Maybe<Self>,
+    ) -> FloatTensor<Self> {
+        synapses::linear::<Self>(spikes, weight, bias)
     }
 
-    /// The gradient of [`spike_matmul`](crate::spike_matmul()) with respect to the weight, `[pre, post]`, given
+    /// The gradient of [`spike_linear`](crate::spike_linear()) with respect to the weight, `[pre, post]`, given
     /// that of its output, `[rows, post]`.
     #[fusion(default)]
-    fn spike_matmul_weight_gradient(
+    fn spike_linear_weight_gradient(
         spikes: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
     ) -> FloatTensor<Self> {

@@ -3,6 +3,7 @@
 
 pub(crate) mod events;
 pub(crate) mod leaky;
+mod masks;
 
 use burn::backend::{Backend, Flex, NdArray, tensor::FloatTensor};
 use burn::tensor::{Bytes, DType, Shape};
