@@ -7,10 +7,10 @@ mod output;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 use commands::{bench, devices, eval, inspect, predict, train};
+
+#[global_allocator]
+static ALLOCATOR: spark::Allocator = spark::Allocator;
 
 /// Spark: a spiking-neural-network toolkit.
 #[derive(Parser)]

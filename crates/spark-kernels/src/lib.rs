@@ -10,22 +10,28 @@
 //! * [`Surrogate`]: the derivative that stands in for that of the step function.
 //! * [`spike`](spike()): one threshold crossing per element, differentiable through a surrogate.
 //! * [`spike_matmul`], [`spike_linear`]: the current through synapses, read from active units only where that pays.
+//! * [`spike_conv2d`]: the same through convolutional synapses.
+//! * [`window_maximum`]: pooling.
 //! * [`leaky_scan`]: a whole sequence of leaky integrate-and-fire units as one operation.
 //! * [`philox`]: counter-based random numbers, the same bits on every backend.
 
 mod autodiff;
 mod backends;
 mod composed;
+mod conv;
 mod cpu;
 mod leaky;
 mod ops;
 pub mod philox;
+mod pool;
 mod spike;
 mod surrogate;
 mod synapses;
 
+pub use conv::{SpikeConv2d, spike_conv2d};
 pub use leaky::{LeakyGradients, LeakyScan, LeakySequence, Reset, leaky_scan};
 pub use ops::{Maybe, SpikeOps};
+pub use pool::window_maximum;
 pub use spike::spike;
 pub use surrogate::{Surrogate, SurrogateError};
 pub use synapses::{spike_linear, spike_matmul};

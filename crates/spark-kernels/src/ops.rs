@@ -3,10 +3,9 @@
 
 use burn::backend::{Backend, ExtensionType, backend_extension, tensor::FloatTensor};
 
-use crate::Surrogate;
 use crate::composed::T;
 use crate::leaky::{self, LeakyScan};
-use crate::synapses;
+use crate::{SpikeConv2d, Surrogate, conv, pool, synapses};
 
 /// A tensor that may be absent, in the form that backend extensions can pass on.
 #[derive(Clone, Debug, ExtensionType)]
@@ -78,14 +77,65 @@ pub trait SpikeOps: Backend {
         synapses::linear::<Self>(spikes, weight, bias)
     }
 
-    /// The gradient of [`spike_linear`](crate::spike_linear()) with respect to the weight, `[pre, post]`, given
-    /// that of its output, `[rows, post]`.
+    /// The gradients of [`spike_linear`](crate::spike_linear()) with respect to weight and bias, given that of
+    /// its output.
     #[fusion(default)]
     fn spike_linear_weight_gradient(
         spikes: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        synapses::weight_gradient::<Self>(spikes, gradient)
+    }
+
+    /// See [`spike_conv2d`](crate::spike_conv2d()).
+    #[fusion(default)]
+    fn spike_conv2d(
+        spikes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] bias: Maybe<Self>,
+        options: SpikeConv2d,
     ) -> FloatTensor<Self> {
-        Self::float_matmul(Self::float_transpose(spikes), gradient)
+        conv::forward::<Self>(spikes, weight, bias, options)
+    }
+
+    /// The gradient of [`spike_conv2d`](crate::spike_conv2d()) with respect to the spikes, given that of its
+    /// output.
+    #[fusion(default)]
+    fn spike_conv2d_input_gradient(
+        spikes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        options: SpikeConv2d,
+    ) -> FloatTensor<Self> {
+        conv::input_gradient::<Self>(spikes, weight, gradient, options)
+    }
+
+    /// The gradients of [`spike_conv2d`](crate::spike_conv2d()) with respect to weight and bias, given that
+    /// of its output.
+    #[fusion(default)]
+    fn spike_conv2d_weight_gradient(
+        spikes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        options: SpikeConv2d,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        conv::weight_gradient::<Self>(spikes, weight, gradient, options)
+    }
+
+    /// See [`window_maximum`](crate::window_maximum).
+    #[fusion(default)]
+    fn window_maximum(images: FloatTensor<Self>, window: [usize; 2]) -> FloatTensor<Self> {
+        pool::forward::<Self>(images, window)
+    }
+
+    /// The gradient of [`window_maximum`](crate::window_maximum), given that of its output.
+    #[fusion(default)]
+    fn window_maximum_backward(
+        images: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        window: [usize; 2],
+    ) -> FloatTensor<Self> {
+        pool::backward::<Self>(images, gradient, window)
     }
 
     /// See [`leaky_scan`](crate::leaky_scan). Returns spikes, potential and the last membrane.

@@ -1,7 +1,7 @@
 //! Currents through fully connected synapses.
 
-use burn::backend::{Backend, Dispatch, tensor::FloatTensor};
-use burn::tensor::Tensor;
+use burn::backend::{Backend, Dispatch, TensorMetadata, tensor::FloatTensor};
+use burn::tensor::{Shape, Tensor};
 
 use crate::composed::T;
 use crate::{Maybe, SpikeOps};
@@ -74,4 +74,13 @@ pub(crate) fn linear<B: Backend>(
         Some(bias) => (current + T(bias).lift(2)).0,
         None => current.0,
     }
+}
+
+/// The gradients of weight, `[pre, post]`, and bias, `[post]`.
+pub(crate) fn weight_gradient<B: Backend>(
+    spikes: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let bias = T::<B>(gradient.clone()).sum_to(&Shape::from([gradient.shape()[1]]));
+    (B::float_matmul(B::float_transpose(spikes), gradient), bias.0)
 }

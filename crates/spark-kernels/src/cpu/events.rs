@@ -8,8 +8,8 @@ use burn::tensor::Shape;
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::masks::{BITS, Events, Masks, NARROW, Strip, Tile, Transposed, WIDE, strips};
 use super::HostBackend;
+use super::masks::{BITS, Events, Masks, NARROW, Strip, Tile, Transposed, WIDE, strips};
 
 /// Above this fraction of non-zero entries the dense product is faster.
 const DENSITY_LIMIT: f32 = 0.6;
@@ -108,12 +108,12 @@ fn gather(
     }
 }
 
-/// `spikesᵀ × gradient`, `[pre, post]` from `[rows, pre]` and `[rows, post]`; `None` when the dense product
-/// is the better choice.
+/// `spikesᵀ × gradient`, `[pre, post]` from `[rows, pre]` and `[rows, post]`, and the sum of the rows of
+/// `gradient`; `None` when the dense product is the better choice.
 pub(crate) fn weight_gradient<B: HostBackend>(
     spikes: &FloatTensor<B>,
     gradient: &FloatTensor<B>,
-) -> Option<FloatTensor<B>> {
+) -> Option<(FloatTensor<B>, FloatTensor<B>)> {
     let (rows, pre) = (spikes.shape()[0], spikes.shape()[1]);
     let post = gradient.shape()[1];
     if rows * pre * post == 0 {
@@ -123,11 +123,12 @@ pub(crate) fn weight_gradient<B: HostBackend>(
     let Events { masks, binary } = Events::find(&spikes, pre, DENSITY_LIMIT)?;
     let values = (!binary).then_some((&*spikes, pre));
     let mut output = vec![0.0; pre * post];
-    weight_sums(&masks, values, &gradient, post, &mut output);
-    Some(B::tensor(output, Shape::from([pre, post])))
+    let bias = weight_sums(&masks, values, &gradient, post, &mut output);
+    Some((B::tensor(output, Shape::from([pre, post])), B::tensor(bias, Shape::from([post]))))
 }
 
-/// Row `unit` of `output` becomes the sum of the rows of `gradient` in which `masks` has the unit's bit.
+/// Row `unit` of `output` becomes the sum of the rows of `gradient` in which `masks` has the unit's bit;
+/// returns the sum of all rows.
 ///
 /// `values` is the matrix that the masks were found in, with its width, where not all its entries are 1.
 fn weight_sums(
@@ -136,16 +137,20 @@ fn weight_sums(
     gradient: &[f32],
     post: usize,
     output: &mut [f32],
-) {
+) -> Vec<f32> {
     let masks = masks.transposed();
     let mut pieces = Vec::new();
     for (chunk, output) in output.chunks_mut(UNITS * post).enumerate() {
         let strips = strips_mut(output, post);
         pieces.extend(strips.into_iter().map(|strip| (chunk * UNITS, strip)));
     }
-    pieces.into_par_iter().for_each(|(first, (start, strip, mut output))| {
-        scatter(&masks, values, gradient, &mut output, [first, start, post], strip);
-    });
+    let bias: Vec<Vec<f32>> = pieces
+        .into_par_iter()
+        .map(|(first, (start, strip, mut output))| {
+            scatter(&masks, values, gradient, &mut output, [first, start, post], strip)
+        })
+        .collect();
+    bias.concat()
 }
 
 /// The [`strips`] of a matrix: first column, kind, and the piece of every row.
@@ -162,7 +167,8 @@ fn strips_mut(matrix: &mut [f32], width: usize) -> Vec<(usize, Strip, Vec<&mut [
     all
 }
 
-/// A strip of [`weight_sums`] for the units from `first` on, as many as `output` has rows.
+/// A strip of [`weight_sums`] for the units from `first` on, as many as `output` has rows; the first
+/// units' task returns the sum of all rows in the strip, any other nothing.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
 fn scatter<'a>(
     masks: &Transposed,
@@ -171,7 +177,7 @@ fn scatter<'a>(
     output: &mut [&'a mut [f32]],
     [first, start, post]: [usize; 3],
     strip: Strip,
-) {
+) -> Vec<f32> {
     #[inline(always)]
     fn sum<const W: usize>(
         masks: &Transposed,
@@ -179,12 +185,16 @@ fn scatter<'a>(
         gradient: &[f32],
         output: &mut [&mut [f32]],
         [first, start, post]: [usize; 3],
-    ) {
+    ) -> Vec<f32> {
         let mut sums = vec![[0.0; W]; output.len()];
+        let mut all = [0.0; W];
         let mut tile = Tile::<W>::new();
         let blocks = masks.bits.chunks_exact(masks.width).zip(gradient.chunks(BITS * post));
         for (block, (masks, gradient)) in blocks.enumerate() {
             tile.load(gradient, post, start);
+            if first == 0 {
+                tile.add(&mut all, u64::MAX);
+            }
             let masks = &masks[first..first + sums.len()];
             match values {
                 None => {
@@ -203,6 +213,7 @@ fn scatter<'a>(
         for (output, sum) in output.iter_mut().zip(&sums) {
             output.copy_from_slice(&sum[..output.len()]);
         }
+        if first == 0 { all[..W.min(post - start)].to_vec() } else { Vec::new() }
     }
     let at = [first, start, post];
     match strip {

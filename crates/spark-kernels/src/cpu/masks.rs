@@ -71,7 +71,7 @@ fn pack(matrix: &[f32], width: usize, bits: &mut [u64]) -> (usize, bool) {
 
 /// One word, and whether all its numbers are 0 or 1.
 #[inline(always)]
-fn pack_word(numbers: &[f32; BITS]) -> (u64, bool) {
+pub(crate) fn pack_word(numbers: &[f32; BITS]) -> (u64, bool) {
     let (mut set, mut other) = ([0u8; BITS], [0u8; BITS]);
     for i in 0..BITS {
         set[i] = u8::from(numbers[i] != 0.0);
@@ -113,7 +113,7 @@ pub(crate) struct Transposed {
 }
 
 /// Transposes a square of bits by exchanging ever smaller quarters (Warren, *Hacker's Delight*, 7-3).
-fn transpose(square: &mut [u64; BITS]) {
+pub(crate) fn transpose(square: &mut [u64; BITS]) {
     let (mut half, mut mask) = (BITS / 2, u64::MAX >> (BITS / 2));
     while half > 0 {
         for pair in square.chunks_exact_mut(2 * half) {
@@ -136,6 +136,10 @@ pub(crate) struct Tile<const W: usize>([[f32; W]; BITS + 1]);
 impl<const W: usize> Tile<W> {
     pub fn new() -> Self {
         Self([[0.0; W]; BITS + 1])
+    }
+
+    pub fn row_mut(&mut self, row: usize) -> &mut [f32; W] {
+        &mut self.0[row]
     }
 
     /// Takes rows of `matrix`, `stride` numbers each, from column `start` on; what the matrix does not have

@@ -1,9 +1,11 @@
 //! Kernels for the CPU, shared by every backend whose tensors are slices in memory.
 #![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
 
+pub(crate) mod conv;
 pub(crate) mod events;
 pub(crate) mod leaky;
 mod masks;
+pub(crate) mod pool;
 
 use burn::backend::{Backend, Flex, NdArray, tensor::FloatTensor};
 use burn::tensor::{Bytes, DType, Shape};
