@@ -7,11 +7,11 @@
 
 use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use burn::tensor::Shape;
-use multiversion::multiversion;
+use multiversion::{multiversion, target::target_cfg_f};
 use rayon::prelude::*;
 
 use super::HostBackend;
-use super::masks::{BITS, Events, NARROW, Strip, Tile, WIDE, strips, transpose};
+use super::masks::{Accumulate, BITS, Events, NARROW, Strip, Tile, WIDE, strips, transpose};
 use crate::SpikeConv2d;
 use crate::conv::Geometry;
 
@@ -77,10 +77,10 @@ impl Layout {
         tiles
     }
 
-    /// The input row that row `group` of a window at output row `y` lies on.
-    fn input_row(&self, group: &Group, y: usize) -> Option<usize> {
+    /// The row of pixels that a row of the kernel meets at output row `y`.
+    fn input_row(&self, row: usize, y: usize) -> Option<usize> {
         let SpikeConv2d { stride, padding } = self.geometry.options;
-        (y * stride[0] + group.row).checked_sub(padding[0]).filter(|&row| row < self.geometry.input[0])
+        (y * stride[0] + row).checked_sub(padding[0]).filter(|&row| row < self.geometry.input[0])
     }
 
     /// Windows of the images whose pixel rows are `planes`, `[images, words, positions]`.
@@ -93,7 +93,7 @@ impl Layout {
         for (windows, planes) in images.zip(planes.chunks_exact(plane)) {
             for group in self.groups() {
                 for y in 0..height {
-                    let Some(row) = self.input_row(&group, y) else { continue };
+                    let Some(row) = self.input_row(group.row, y) else { continue };
                     let pixels = planes[group.channel * self.geometry.input[0] + row];
                     if pixels != 0 {
                         let at = (group.word * height + y) * width;
@@ -127,12 +127,24 @@ struct Group {
 /// The rows of pixels as words, the padding before them included; `None` when they are no spikes, or too
 /// many.
 fn planes(spikes: &[f32], geometry: &Geometry) -> Option<Vec<u64>> {
-    let events = Events::find(spikes, geometry.input[1], DENSITY_LIMIT).filter(|events| events.binary)?;
-    let mut planes = events.masks.bits;
-    for plane in &mut planes {
-        *plane <<= geometry.options.padding[1];
-    }
-    Some(planes)
+    let [height, width] = geometry.input;
+    let rows = geometry.channels * height;
+    let Events { masks, binary } = Events::find(spikes, rows * width, DENSITY_LIMIT)?;
+    let seen = u64::MAX >> (BITS - width);
+    // The rows of an image lie end to end in its words.
+    let row_of = |words: &[u64], row: usize| {
+        let (word, bit) = (row * width / BITS, row * width % BITS);
+        let next = words.get(word + 1).copied().unwrap_or(0);
+        let pixels = u128::from(words[word]) | u128::from(next) << BITS;
+        ((pixels >> bit) as u64 & seen) << geometry.options.padding[1]
+    };
+    let mut planes = vec![0; geometry.images * rows];
+    planes.par_chunks_mut(rows).zip(masks.bits.par_chunks(masks.words)).for_each(|(planes, words)| {
+        for (row, plane) in planes.iter_mut().enumerate() {
+            *plane = row_of(words, row);
+        }
+    });
+    binary.then_some(planes)
 }
 
 /// The current into each position; `None` when Burn's convolution is the better choice.
@@ -177,7 +189,6 @@ enum Weights {
     Narrow(usize, Vec<Tile<NARROW>>),
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
 fn forward_images(
     layout: &Layout,
     planes: &[u64],
@@ -186,7 +197,6 @@ fn forward_images(
     output: &mut [f32],
     windows: &mut Vec<u64>,
 ) {
-    #[inline(always)]
     fn strip<const W: usize>(
         layout: &Layout,
         tiles: &[Tile<W>],
@@ -194,7 +204,9 @@ fn forward_images(
         output: &mut [f32],
         windows: &[u64],
         start: usize,
-    ) {
+    ) where
+        Tile<W>: Accumulate<W>,
+    {
         let positions = layout.geometry.positions();
         let mut first = [0.0; W];
         let count = W.min(bias.len() - start);
@@ -203,9 +215,7 @@ fn forward_images(
         for (word, tile) in tiles.iter().enumerate() {
             let images = windows.chunks_exact(positions).skip(word).step_by(layout.words);
             for (sums, windows) in sums.chunks_exact_mut(positions).zip(images) {
-                for (sum, &window) in sums.iter_mut().zip(windows) {
-                    tile.add(sum, window);
-                }
+                tile.add(sums, windows, 1);
             }
         }
         let images = output.chunks_exact_mut(layout.geometry.filters * positions);
@@ -262,16 +272,16 @@ pub(crate) fn weight_gradient<B: HostBackend>(
 }
 
 /// Adds up the weight gradient of some images, followed by that of the bias.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
 fn weight_sums(layout: &Layout, planes: &[u64], gradient: &[f32], output: &mut [f32]) {
-    #[inline(always)]
     fn strip<const W: usize>(
         layout: &Layout,
         planes: &[u64],
         gradient: &[f32],
         output: &mut [f32],
         start: usize,
-    ) {
+    ) where
+        Tile<W>: Accumulate<W>,
+    {
         let Geometry { filters, kernel: [_, width], .. } = layout.geometry;
         let positions = layout.geometry.positions();
         let plane = layout.geometry.channels * layout.geometry.input[0];
@@ -286,14 +296,12 @@ fn weight_sums(layout: &Layout, planes: &[u64], gradient: &[f32], output: &mut [
             for first in (0..positions).step_by(BITS) {
                 let here = BITS.min(positions - first);
                 tile.load_transposed(gradient, positions, first, here);
-                tile.add(&mut bias, u64::MAX);
+                tile.add_all(&mut bias);
                 for (sums, windows) in sums.chunks_exact_mut(BITS).zip(windows.chunks_exact(positions)) {
                     let mut square = [0; BITS];
                     square[..here].copy_from_slice(&windows[first..first + here]);
                     transpose(&mut square);
-                    for (sum, &mask) in sums.iter_mut().zip(&square) {
-                        tile.add(sum, mask);
-                    }
+                    tile.add(sums, &square, 1);
                 }
             }
         }
@@ -333,75 +341,122 @@ pub(crate) fn input_gradient<B: HostBackend>(
     output
         .par_chunks_mut(geometry.channels * geometry.input[0] * geometry.input[1])
         .zip(gradient.par_chunks(geometry.filters * geometry.positions()))
-        .for_each_init(Vec::new, |columns, (output, gradient)| {
-            input_image(&layout, &taps, gradient, columns, output);
-        });
+        .for_each(|(output, gradient)| input_image(&layout, &taps, gradient, output));
     Some(B::tensor(output, shape))
 }
 
-/// The weights with a row per filter: tiles of 64 filters and 64 taps, `[blocks of filters, blocks of taps]`.
-struct Taps {
-    count: usize,
-    tiles: Vec<Tile<WIDE>>,
-}
+/// Taps of the kernel whose sums are kept in registers together.
+const TAPS: usize = 2;
+
+/// Output positions likewise.
+const RUN: usize = 64;
+
+/// The weights in the order in which [`input_image`] reads them: `[taps / TAPS, filters]` of [`TAPS`].
+struct Taps(Vec<[f32; TAPS]>);
 
 impl Taps {
     fn new(layout: &Layout, weight: &[f32]) -> Self {
-        let count = weight.len() / layout.geometry.filters;
-        let mut tiles = Vec::new();
-        for rows in weight.chunks(BITS * count) {
-            for start in (0..count).step_by(WIDE) {
-                let mut tile = Tile::new();
-                tile.load(rows, count, start);
-                tiles.push(tile);
+        let filters = layout.geometry.filters;
+        let count = weight.len() / filters;
+        let mut taps = vec![[0.0; TAPS]; count.div_ceil(TAPS) * filters];
+        for (filter, weight) in weight.chunks_exact(count).enumerate() {
+            for (index, &weight) in weight.iter().enumerate() {
+                taps[index / TAPS * filters + filter][index % TAPS] = weight;
             }
         }
-        Self { count, tiles }
+        Self(taps)
     }
 }
 
-/// The gradient of one image: what each position asks of the pixels in its window, from the filters whose
-/// gradient is not zero there (after pooling, most are), added up where windows overlap.
+/// Neighbouring positions of an output row, from `[y, x]` on, as they lie in a block of [`RUN`].
+struct Neighbours {
+    place: std::ops::Range<usize>,
+    y: usize,
+    x: usize,
+}
+
+/// The positions `start..end` by rows.
+fn by_rows(start: usize, end: usize, row_length: usize) -> Vec<Neighbours> {
+    let mut found = Vec::new();
+    let mut position = start;
+    while position < end {
+        let (y, x) = (position / row_length, position % row_length);
+        let next = end.min(position - x + row_length);
+        found.push(Neighbours { place: position - start..next - start, y, x });
+        position = next;
+    }
+    found
+}
+
+/// The gradient of one image: what each position asks of each pixel in its window, added up where windows
+/// overlap.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
-fn input_image(
-    layout: &Layout,
-    taps: &Taps,
-    gradient: &[f32],
-    columns: &mut Vec<[f32; WIDE]>,
-    output: &mut [f32],
-) {
-    let Geometry { input, output: [_, row_length], kernel: [_, width], .. } = layout.geometry;
-    let SpikeConv2d { stride, padding } = layout.geometry.options;
+fn input_image(layout: &Layout, taps: &Taps, gradient: &[f32], output: &mut [f32]) {
+    let Geometry { channels, filters, kernel: [height, width], output: [_, row_length], .. } =
+        layout.geometry;
     let positions = layout.geometry.positions();
-    let blocks = taps.count.div_ceil(WIDE);
-    columns.clear();
-    columns.resize(positions * blocks, [0.0; WIDE]);
-    for (filters, tiles) in gradient.chunks(BITS * positions).zip(taps.tiles.chunks_exact(blocks)) {
-        let mut values = [0.0; BITS];
-        for (position, columns) in columns.chunks_exact_mut(blocks).enumerate() {
-            for (value, filter) in values.iter_mut().zip(filters.chunks_exact(positions)) {
-                *value = filter[position];
-            }
-            let (mask, _) = super::masks::pack_word(&values);
-            for (sum, tile) in columns.iter_mut().zip(tiles) {
-                tile.add_scaled(sum, mask, |bit| values[bit]);
+    let mut block = vec![[0.0; RUN]; filters];
+    for start in (0..positions).step_by(RUN) {
+        let count = RUN.min(positions - start);
+        for (block, gradient) in block.iter_mut().zip(gradient.chunks_exact(positions)) {
+            block[..count].copy_from_slice(&gradient[start..start + count]);
+        }
+        let rows = by_rows(start, start + count, row_length);
+        for (index, weights) in taps.0.chunks_exact(filters).enumerate() {
+            let sums = weigh(weights, &block);
+            let here = index * TAPS..channels * height * width;
+            for (tap, sums) in here.zip(&sums) {
+                let (group, column) = (tap / width, tap % width);
+                for row in &rows {
+                    layout.add_row([group / height, group % height, column], row, sums, output);
+                }
             }
         }
     }
-    for (position, columns) in columns.chunks_exact(blocks).enumerate() {
-        let columns = columns.as_flattened();
-        let (y, x) = (position / row_length, position % row_length);
-        for group in layout.groups() {
-            let Some(row) = layout.input_row(&group, y) else { continue };
-            let at = (group.channel * input[0] + row) * input[1];
-            let pixels = &mut output[at..at + input[1]];
-            let from = &columns[group.index * width..][..width];
-            // The part of the window that lies on the image.
-            let left = x * stride[1];
-            let skip = padding[1].saturating_sub(left);
-            let pixels = pixels.iter_mut().skip((left + skip).saturating_sub(padding[1]));
-            for (pixel, value) in pixels.zip(from.iter().skip(skip)) {
-                *pixel += value;
+}
+
+/// `Σ_filter weights[filter][tap] · gradient[filter][position]` for a few taps and positions.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
+fn weigh(weights: &[[f32; TAPS]], gradient: &[[f32; RUN]]) -> [[f32; RUN]; TAPS] {
+    // Without the instruction a fused product would be a call.
+    let fused = target_cfg_f!(any(target_feature = "fma", target_arch = "aarch64"));
+    let (mut even, mut odd) = ([0.0f32; RUN], [0.0f32; RUN]);
+    for (weight, gradient) in weights.iter().zip(gradient) {
+        for i in 0..RUN {
+            if fused {
+                even[i] = weight[0].mul_add(gradient[i], even[i]);
+                odd[i] = weight[1].mul_add(gradient[i], odd[i]);
+            } else {
+                even[i] += weight[0] * gradient[i];
+                odd[i] += weight[1] * gradient[i];
+            }
+        }
+    }
+    [even, odd]
+}
+
+impl Layout {
+    /// Adds what neighbouring positions ask of the pixels that they see through a tap, `[channel, row,
+    /// column]`; what lies in the padding is dropped.
+    #[inline(always)]
+    fn add_row(&self, tap: [usize; 3], row: &Neighbours, sums: &[f32; RUN], output: &mut [f32]) {
+        let SpikeConv2d { stride, padding } = self.geometry.options;
+        let [channel, tap_row, column] = tap;
+        let Some(line) = self.input_row(tap_row, row.y) else { return };
+        let [height, width] = self.geometry.input;
+        let pixels = &mut output[(channel * height + line) * width..][..width];
+        let sums = &sums[row.place.clone()];
+        let first = row.x * stride[1] + column;
+        if stride[1] == 1 && first >= padding[1] && first - padding[1] + sums.len() <= width {
+            for (pixel, sum) in pixels[first - padding[1]..].iter_mut().zip(sums) {
+                *pixel += sum;
+            }
+            return;
+        }
+        for (i, sum) in sums.iter().enumerate() {
+            let pixel = (first + i * stride[1]).checked_sub(padding[1]);
+            if let Some(pixel) = pixel.and_then(|pixel| pixels.get_mut(pixel)) {
+                *pixel += sum;
             }
         }
     }

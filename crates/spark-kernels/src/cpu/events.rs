@@ -5,11 +5,10 @@
 
 use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use burn::tensor::Shape;
-use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::HostBackend;
-use super::masks::{BITS, Events, Masks, NARROW, Strip, Tile, Transposed, WIDE, strips};
+use super::masks::{Accumulate, BITS, Events, Factors, Masks, NARROW, Strip, Tile, Transposed, WIDE, strips};
 
 /// Above this fraction of non-zero entries the dense product is faster.
 const DENSITY_LIMIT: f32 = 0.6;
@@ -52,7 +51,6 @@ pub(crate) fn product<B: HostBackend>(
 
 /// Each row of `output` becomes the bias and the sum of the rows of `weight` that its mask names, each
 /// times its value where there are `values`.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
 fn gather(
     masks: &[u64],
     values: Option<&[f32]>,
@@ -61,7 +59,6 @@ fn gather(
     output: &mut [f32],
     [pre, post]: [usize; 2],
 ) {
-    #[inline(always)]
     fn strip<const W: usize>(
         masks: &[u64],
         values: Option<&[f32]>,
@@ -69,7 +66,9 @@ fn gather(
         bias: Option<&[f32]>,
         output: &mut [f32],
         [pre, post, start]: [usize; 3],
-    ) {
+    ) where
+        Tile<W>: Accumulate<W>,
+    {
         let width = W.min(post - start);
         let words = pre.div_ceil(BITS);
         let mut first = [0.0; W];
@@ -81,18 +80,11 @@ fn gather(
         let mut tile = Tile::<W>::new();
         for word in 0..words {
             tile.load(&weight[word * BITS * post..], post, start);
-            let masks = masks.iter().skip(word).step_by(words);
             match values {
-                None => {
-                    for (sum, &mask) in sums.iter_mut().zip(masks) {
-                        tile.add(sum, mask);
-                    }
-                }
+                None => tile.add(&mut sums, &masks[word..], words),
                 Some(values) => {
-                    let values = values.chunks_exact(pre).map(|row| &row[word * BITS..]);
-                    for ((sum, &mask), values) in sums.iter_mut().zip(masks).zip(values) {
-                        tile.add_scaled(sum, mask, |bit| values[bit]);
-                    }
+                    let factors = Factors { values: &values[word * BITS..], per_mask: pre, per_bit: 1 };
+                    tile.add_scaled(&mut sums, &masks[word..], words, factors);
                 }
             }
         }
@@ -169,23 +161,24 @@ fn strips_mut(matrix: &mut [f32], width: usize) -> Vec<(usize, Strip, Vec<&mut [
 
 /// A strip of [`weight_sums`] for the units from `first` on, as many as `output` has rows; the first
 /// units' task returns the sum of all rows in the strip, any other nothing.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
-fn scatter<'a>(
+fn scatter(
     masks: &Transposed,
     values: Option<(&[f32], usize)>,
     gradient: &[f32],
-    output: &mut [&'a mut [f32]],
+    output: &mut [&mut [f32]],
     [first, start, post]: [usize; 3],
     strip: Strip,
 ) -> Vec<f32> {
-    #[inline(always)]
     fn sum<const W: usize>(
         masks: &Transposed,
         values: Option<(&[f32], usize)>,
         gradient: &[f32],
         output: &mut [&mut [f32]],
         [first, start, post]: [usize; 3],
-    ) -> Vec<f32> {
+    ) -> Vec<f32>
+    where
+        Tile<W>: Accumulate<W>,
+    {
         let mut sums = vec![[0.0; W]; output.len()];
         let mut all = [0.0; W];
         let mut tile = Tile::<W>::new();
@@ -193,20 +186,14 @@ fn scatter<'a>(
         for (block, (masks, gradient)) in blocks.enumerate() {
             tile.load(gradient, post, start);
             if first == 0 {
-                tile.add(&mut all, u64::MAX);
+                tile.add_all(&mut all);
             }
             let masks = &masks[first..first + sums.len()];
             match values {
-                None => {
-                    for (sum, &mask) in sums.iter_mut().zip(masks) {
-                        tile.add(sum, mask);
-                    }
-                }
+                None => tile.add(&mut sums, masks, 1),
                 Some((values, pre)) => {
-                    let values = &values[block * BITS * pre..];
-                    for (unit, (sum, &mask)) in sums.iter_mut().zip(masks).enumerate() {
-                        tile.add_scaled(sum, mask, |bit| values[bit * pre + first + unit]);
-                    }
+                    let values = &values[block * BITS * pre + first..];
+                    tile.add_scaled(&mut sums, masks, 1, Factors { values, per_mask: 1, per_bit: pre });
                 }
             }
         }

@@ -71,7 +71,7 @@ fn pack(matrix: &[f32], width: usize, bits: &mut [u64]) -> (usize, bool) {
 
 /// One word, and whether all its numbers are 0 or 1.
 #[inline(always)]
-pub(crate) fn pack_word(numbers: &[f32; BITS]) -> (u64, bool) {
+fn pack_word(numbers: &[f32; BITS]) -> (u64, bool) {
     let (mut set, mut other) = ([0u8; BITS], [0u8; BITS]);
     for i in 0..BITS {
         set[i] = u8::from(numbers[i] != 0.0);
@@ -144,7 +144,6 @@ impl<const W: usize> Tile<W> {
 
     /// Takes rows of `matrix`, `stride` numbers each, from column `start` on; what the matrix does not have
     /// is zero.
-    #[inline(always)]
     pub fn load(&mut self, matrix: &[f32], stride: usize, start: usize) {
         let width = W.min(stride - start);
         let rows = matrix.chunks_exact(stride);
@@ -164,45 +163,117 @@ impl<const W: usize> Tile<W> {
 
     /// Takes columns of `matrix` as rows: `count` of them from column `start` on, where `matrix` has at
     /// most `W` rows of `stride` numbers.
-    #[inline(always)]
     pub fn load_transposed(&mut self, matrix: &[f32], stride: usize, start: usize, count: usize) {
-        self.0.fill([0.0; W]);
-        for (column, from) in matrix.chunks_exact(stride).enumerate() {
-            for (row, value) in self.0.iter_mut().zip(&from[start..start + count]) {
-                row[column] = *value;
+        let columns = matrix.len() / stride;
+        for (index, row) in self.0[..count].iter_mut().enumerate() {
+            let from = matrix[start + index..].iter().step_by(stride);
+            for (value, from) in row.iter_mut().zip(from) {
+                *value = *from;
             }
+            row[columns..].fill(0.0);
         }
+        self.0[count..].fill([0.0; W]);
     }
 
-    /// Adds the rows that `mask` names to `sum`.
-    #[inline(always)]
-    pub fn add(&self, sum: &mut [f32; W], mut mask: u64) {
-        while mask != 0 {
-            // Four at a time, so that the loop ends at fewer different places and the processor guesses
-            // them; past the last bit, 64 names the row of zeros.
-            for _ in 0..4 {
-                let row = &self.0[mask.trailing_zeros() as usize];
-                mask &= mask.wrapping_sub(1);
-                for (sum, value) in sum.iter_mut().zip(row) {
-                    *sum += value;
-                }
-            }
-        }
-    }
-
-    /// Adds the rows that `mask` names, each times its factor.
-    #[inline(always)]
-    pub fn add_scaled(&self, sum: &mut [f32; W], mut mask: u64, factor: impl Fn(usize) -> f32) {
-        while mask != 0 {
-            let bit = mask.trailing_zeros() as usize;
-            mask &= mask - 1;
-            let factor = factor(bit);
-            for (sum, value) in sum.iter_mut().zip(&self.0[bit]) {
-                *sum += factor * value;
+    /// The sum of all rows, added to `sum`.
+    pub fn add_all(&self, sum: &mut [f32; W]) {
+        for row in &self.0 {
+            for (sum, value) in sum.iter_mut().zip(row) {
+                *sum += value;
             }
         }
     }
 }
+
+/// Where the factors of [`Accumulate::add_scaled`] lie: that of bit `bit` of mask `index` is
+/// `values[index · per_mask + bit · per_bit]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Factors<'a> {
+    pub values: &'a [f32],
+    pub per_mask: usize,
+    pub per_bit: usize,
+}
+
+/// Sums of the rows of a tile that masks name; `step` words lie from one mask to the next.
+///
+/// Each is a small function of its own: within a larger one the compiler loses sight of the registers.
+pub(crate) trait Accumulate<const W: usize> {
+    /// Adds to each of `sums` the rows that its mask names.
+    fn add(&self, sums: &mut [[f32; W]], masks: &[u64], step: usize);
+
+    /// Adds to each of `sums` the rows that its mask names, each times its factor.
+    fn add_scaled(&self, sums: &mut [[f32; W]], masks: &[u64], step: usize, factors: Factors<'_>);
+}
+
+macro_rules! accumulate {
+    ($width:expr, $add:ident, $add_scaled:ident) => {
+        impl Accumulate<$width> for Tile<$width> {
+            fn add(&self, sums: &mut [[f32; $width]], masks: &[u64], step: usize) {
+                $add(self, sums, masks, step);
+            }
+
+            fn add_scaled(
+                &self,
+                sums: &mut [[f32; $width]],
+                masks: &[u64],
+                step: usize,
+                factors: Factors<'_>,
+            ) {
+                $add_scaled(self, sums, masks, step, factors);
+            }
+        }
+
+        #[multiversion(targets(
+            "x86_64+avx512f+avx512vl+avx512dq+avx512bw",
+            "x86_64+avx2+fma",
+            "aarch64+neon"
+        ))]
+        fn $add(tile: &Tile<$width>, sums: &mut [[f32; $width]], masks: &[u64], step: usize) {
+            for (sum, &mask) in sums.iter_mut().zip(masks.iter().step_by(step)) {
+                let mut mask = mask;
+                while mask != 0 {
+                    // Four at a time, so that the loop ends at fewer different places and the processor
+                    // guesses them; past the last bit, 64 names the row of zeros.
+                    for _ in 0..4 {
+                        let row = &tile.0[mask.trailing_zeros() as usize];
+                        mask &= mask.wrapping_sub(1);
+                        for (sum, value) in sum.iter_mut().zip(row) {
+                            *sum += value;
+                        }
+                    }
+                }
+            }
+        }
+
+        #[multiversion(targets(
+            "x86_64+avx512f+avx512vl+avx512dq+avx512bw",
+            "x86_64+avx2+fma",
+            "aarch64+neon"
+        ))]
+        fn $add_scaled<'a>(
+            tile: &Tile<$width>,
+            sums: &mut [[f32; $width]],
+            masks: &[u64],
+            step: usize,
+            factors: Factors<'a>,
+        ) {
+            for (index, (sum, &mask)) in sums.iter_mut().zip(masks.iter().step_by(step)).enumerate() {
+                let mut mask = mask;
+                while mask != 0 {
+                    let bit = mask.trailing_zeros() as usize;
+                    mask &= mask - 1;
+                    let factor = factors.values[index * factors.per_mask + bit * factors.per_bit];
+                    for (sum, value) in sum.iter_mut().zip(&tile.0[bit]) {
+                        *sum += factor * value;
+                    }
+                }
+            }
+        }
+    };
+}
+
+accumulate!(WIDE, add_wide, add_scaled_wide);
+accumulate!(NARROW, add_narrow, add_scaled_narrow);
 
 /// Column strips of a matrix `width` columns wide, as pairs of first column and width of the tile: wide
 /// strips, and narrow ones for a rest that would leave most of a wide one empty.

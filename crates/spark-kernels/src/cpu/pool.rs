@@ -132,19 +132,34 @@ fn backward_channels(channel: Channel, images: &[f32], gradient: &[f32], output:
     }
 }
 
-/// Two rows of windows of two by two, without branches.
+/// Windows of two by two, without branches.
 #[inline(always)]
 fn to_largest_of_four(band: &[f32], gradient: &[f32], output: &mut [f32]) {
     let (upper, lower) = band.split_at(band.len() / 2);
     let (out_upper, out_lower) = output.split_at_mut(band.len() / 2);
-    let pixels = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
-    let outputs = out_upper.as_chunks_mut::<2>().0.iter_mut().zip(out_lower.as_chunks_mut::<2>().0);
-    for (((upper, lower), (out_upper, out_lower)), gradient) in pixels.zip(outputs).zip(gradient) {
-        let row = |pair: &[f32; 2]| (larger(pair[0], pair[1]), pair[0] >= pair[1]);
-        let ((above, above_left), (below, below_left)) = (row(upper), row(lower));
-        let in_upper = above >= below;
-        let share = |here: bool| if here { *gradient } else { 0.0 };
-        *out_upper = [share(in_upper & above_left), share(in_upper & !above_left)];
-        *out_lower = [share(!in_upper & below_left), share(!in_upper & !below_left)];
+    let whole = 2 * gradient.len();
+    let (upper, lower) = (&upper[..whole], &lower[..whole]);
+    let (out_upper, out_lower) = (&mut out_upper[..whole], &mut out_lower[..whole]);
+    for x in 0..gradient.len() {
+        let (upper, lower) = ([upper[2 * x], upper[2 * x + 1]], [lower[2 * x], lower[2 * x + 1]]);
+        let share = shares_of_four(upper, lower, gradient[x]);
+        out_upper[2 * x] = share[0];
+        out_upper[2 * x + 1] = share[1];
+        out_lower[2 * x] = share[2];
+        out_lower[2 * x + 1] = share[3];
     }
+}
+
+/// The gradient in the place of the first of the largest of four, row by row.
+#[inline(always)]
+fn shares_of_four(upper: [f32; 2], lower: [f32; 2], gradient: f32) -> [f32; 4] {
+    let (above_left, below_left) = (upper[0] >= upper[1], lower[0] >= lower[1]);
+    let in_upper = larger(upper[0], upper[1]) >= larger(lower[0], lower[1]);
+    let share = |here: bool| if here { gradient } else { 0.0 };
+    [
+        share(in_upper & above_left),
+        share(in_upper & !above_left),
+        share(!in_upper & below_left),
+        share(!in_upper & !below_left),
+    ]
 }
