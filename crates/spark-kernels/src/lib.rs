@@ -9,6 +9,7 @@
 //!
 //! * [`Surrogate`]: the derivative that stands in for that of the step function.
 //! * [`spike`](spike()): one threshold crossing per element, differentiable through a surrogate.
+//!   [`spike_with_slope`] learns its slope, [`spike_with`] takes one of your own.
 //! * [`spike_matmul`]: the current through synapses, read from active units only where that pays.
 //! * [`leaky_scan`]: a whole sequence of leaky integrate-and-fire units as one operation.
 //! * [`philox`]: counter-based random numbers, the same bits on every backend.
@@ -26,6 +27,6 @@ mod synapses;
 
 pub use leaky::{LeakyGradients, LeakyScan, LeakySequence, Reset, leaky_scan};
 pub use ops::{Maybe, SpikeOps};
-pub use spike::spike;
+pub use spike::{CustomSurrogate, spike, spike_with, spike_with_slope};
 pub use surrogate::{Surrogate, SurrogateError};
 pub use synapses::spike_matmul;

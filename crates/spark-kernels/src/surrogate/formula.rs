@@ -194,6 +194,7 @@ pub(crate) fn q_pseudo_spike<N: Number>(x: N, alpha: f32) -> N {
 
 #[inline(always)]
 pub(crate) fn squarewave_fourier_series<N: Number>(x: N, terms: u32, period: f32) -> N {
+    // The one formula whose length is a parameter: a loop in the loop, which stays scalar.
     let turns = (x * (1.0 / period)).fraction();
     let mut sum = turns.clone().cos_turns();
     for odd in (3..2 * terms).step_by(2) {

@@ -163,7 +163,7 @@ fn exp(x: f32) -> f32 {
     // ln 2 in two parts; the first has few enough bits for an exact product.
     let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
     let mut p = 1.987_569_1e-4;
-    p = p * r + 1.398_199_95e-3;
+    p = p * r + 1.398_199_9e-3;
     p = p * r + 8.333_452e-3;
     p = p * r + 4.166_579_6e-2;
     p = p * r + 1.666_666_5e-1;
@@ -196,7 +196,7 @@ fn ln(x: f32) -> f32 {
     p = p * m - 1.242_014_1e-1;
     p = p * m + 1.424_932_3e-1;
     p = p * m - 1.666_805_8e-1;
-    p = p * m + 2.000_071_48e-1;
+    p = p * m + 2.000_071_4e-1;
     p = p * m - 2.499_999_4e-1;
     p = p * m + 3.333_333e-1;
     let z = m * m;
