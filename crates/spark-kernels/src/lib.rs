@@ -9,6 +9,7 @@
 //!
 //! * [`Surrogate`]: the derivative that stands in for that of the step function.
 //! * [`spike`](spike()): one threshold crossing per element, differentiable through a surrogate.
+//!   [`spike_with_slope`] learns its slope, [`spike_with`] takes one of your own.
 //! * [`spike_matmul`], [`spike_linear`]: the current through synapses, read from active units only where that pays.
 //! * [`spike_conv2d`]: the same through convolutional synapses.
 //! * [`window_maximum`]: pooling.
@@ -32,6 +33,6 @@ pub use conv::{SpikeConv2d, spike_conv2d};
 pub use leaky::{LeakyGradients, LeakyScan, LeakySequence, Reset, leaky_scan};
 pub use ops::{Maybe, SpikeOps};
 pub use pool::window_maximum;
-pub use spike::spike;
+pub use spike::{CustomSurrogate, spike, spike_with, spike_with_slope};
 pub use surrogate::{Surrogate, SurrogateError};
 pub use synapses::{spike_linear, spike_matmul};
