@@ -14,7 +14,7 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{LeakyScan, Maybe, SpikeConv2d, SpikeOps, Surrogate};
+use crate::{LeakyScan, Maybe, Needed, SpikeConv2d, SpikeOps, Surrogate};
 
 impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
     fn spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
@@ -43,21 +43,31 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
         spikes: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: Maybe<Self>,
+        needed: Needed<Self>,
+        half_width: f32,
     ) -> FloatTensor<Self> {
         /// Spikes, weight and, where there is one, bias.
         #[derive(Debug)]
         struct SpikeLinear<const N: usize>;
 
+        #[derive(Clone, Debug)]
+        struct State<B: Backend> {
+            spikes: FloatTensor<B>,
+            weight: FloatTensor<B>,
+            needed: Needed<B>,
+            half_width: f32,
+        }
+
         impl<B: SpikeOps, const N: usize> Backward<B, N> for SpikeLinear<N> {
-            type State = (FloatTensor<B>, FloatTensor<B>);
+            type State = State<B>;
 
             fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
-                let (spikes, weight) = ops.state;
+                let State { spikes, weight, needed, half_width } = ops.state;
                 let gradient = grads.consume::<B>(&ops.node);
                 let mut parents = ops.parents.into_iter();
                 if let Some(parent) = parents.next().flatten() {
-                    let weight = B::float_transpose(weight);
-                    grads.register::<B>(parent.id, B::float_matmul(gradient.clone(), weight));
+                    let found = B::spike_linear_input_gradient(gradient.clone(), weight, needed, half_width);
+                    grads.register::<B>(parent.id, found);
                 }
                 let [weight, bias] = [parents.next().flatten(), parents.next().flatten()];
                 if weight.is_some() || bias.is_some() {
@@ -74,17 +84,25 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
 
         let (spikes, spikes_node) = spikes.into_parts();
         let (weight, weight_node) = weight.into_parts();
-        let state = (spikes.clone(), weight.clone());
-        match bias {
-            Maybe::Absent => {
-                let output = B::spike_linear(spikes, weight, Maybe::Absent);
-                record::<B, C, _, 2>(SpikeLinear, [spikes_node, weight_node], state, output)
+        // Where a gradient is needed has none itself.
+        let needed = match needed {
+            Needed::Everywhere => Needed::Everywhere,
+            Needed::Near(potential, threshold) => {
+                Needed::Near(potential.into_primitive(), threshold.into_primitive())
             }
+        };
+        let (bias, bias_node) = match bias {
+            Maybe::Absent => (Maybe::Absent, None),
             Maybe::Present(bias) => {
-                let (bias, bias_node) = bias.into_parts();
-                let output = B::spike_linear(spikes, weight, Maybe::Present(bias));
-                record::<B, C, _, 3>(SpikeLinear, [spikes_node, weight_node, bias_node], state, output)
+                let (bias, node) = bias.into_parts();
+                (Maybe::Present(bias), Some(node))
             }
+        };
+        let state = State { spikes: spikes.clone(), weight: weight.clone(), needed, half_width };
+        let output = B::spike_linear(spikes, weight, bias, Needed::Everywhere, half_width);
+        match bias_node {
+            None => record::<B, C, _, 2>(SpikeLinear, [spikes_node, weight_node], state, output),
+            Some(bias) => record::<B, C, _, 3>(SpikeLinear, [spikes_node, weight_node, bias], state, output),
         }
     }
 

@@ -7,7 +7,7 @@ use burn::backend::{Flex, NdArray, tensor::FloatTensor};
 
 use crate::composed::T;
 use crate::leaky::{self, OutputGradients, Saved};
-use crate::{LeakyScan, Maybe, SpikeConv2d, SpikeOps, conv, cpu, pool, synapses};
+use crate::{LeakyScan, Maybe, Needed, SpikeConv2d, SpikeOps, conv, cpu, pool, synapses};
 
 /// The kernels for tensors that are slices in memory; another element type than `f32` takes the reference.
 macro_rules! host_kernels {
@@ -17,9 +17,29 @@ macro_rules! host_kernels {
                 spikes: FloatTensor<Self>,
                 weight: FloatTensor<Self>,
                 bias: Maybe<Self>,
+                _: Needed<Self>,
+                _: f32,
             ) -> FloatTensor<Self> {
                 cpu::events::product::<Self>(&spikes, &weight, bias.as_option())
                     .unwrap_or_else(|| synapses::linear::<Self>(spikes, weight, bias))
+            }
+
+            fn spike_linear_input_gradient(
+                gradient: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                needed: Needed<Self>,
+                half_width: f32,
+            ) -> FloatTensor<Self> {
+                let near = match &needed {
+                    Needed::Everywhere => None,
+                    Needed::Near(potential, threshold) => cpu::support::input_gradient::<Self>(
+                        &gradient,
+                        &weight,
+                        [potential, threshold],
+                        half_width,
+                    ),
+                };
+                near.unwrap_or_else(|| synapses::input_gradient::<Self>(gradient, weight))
             }
 
             fn spike_linear_weight_gradient(

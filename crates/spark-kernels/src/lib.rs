@@ -31,8 +31,8 @@ mod synapses;
 
 pub use conv::{SpikeConv2d, spike_conv2d};
 pub use leaky::{LeakyGradients, LeakyScan, LeakySequence, Reset, leaky_scan};
-pub use ops::{Maybe, SpikeOps};
+pub use ops::{Maybe, Needed, SpikeOps};
 pub use pool::window_maximum;
 pub use spike::{CustomSurrogate, spike, spike_with, spike_with_slope};
 pub use surrogate::{Surrogate, SurrogateError};
-pub use synapses::{spike_linear, spike_matmul};
+pub use synapses::{Crossings, spike_linear, spike_linear_near, spike_matmul};

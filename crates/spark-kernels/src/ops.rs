@@ -39,6 +39,16 @@ impl<B: Backend> From<Option<FloatTensor<B>>> for Maybe<B> {
     }
 }
 
+/// Where the gradient of spikes matters.
+#[derive(Clone, Debug, ExtensionType)]
+#[extension_type(fusion: cfg(any(feature = "wgpu", feature = "cuda")))]
+pub enum Needed<B: Backend> {
+    /// For every spike.
+    Everywhere,
+    /// Where the potential, the first, lies near the threshold, the second.
+    Near(FloatTensor<B>, FloatTensor<B>),
+}
+
 /// Spiking operations of a backend.
 ///
 /// Shapes are those of the functions on tensors of the same names; call those instead.
@@ -67,14 +77,29 @@ pub trait SpikeOps: Backend {
         (T::<Self>(gradient) * T::<Self>(x).derivative(surrogate)).0
     }
 
-    /// See [`spike_linear`](crate::spike_linear()).
+    /// See [`spike_linear`](crate::spike_linear()); only the gradient of the spikes depends on where it is
+    /// `_needed`, which is within `_half_width`.
     #[fusion(default)]
     fn spike_linear(
         spikes: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         #[extension_type] bias: Maybe<Self>,
+        #[extension_type] _needed: Needed<Self>,
+        _half_width: f32,
     ) -> FloatTensor<Self> {
         synapses::linear::<Self>(spikes, weight, bias)
+    }
+
+    /// The gradient of [`spike_linear`](crate::spike_linear()) with respect to the spikes, given that of its
+    /// output; what is not needed may be zero.
+    #[fusion(default)]
+    fn spike_linear_input_gradient(
+        gradient: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] _needed: Needed<Self>,
+        _half_width: f32,
+    ) -> FloatTensor<Self> {
+        synapses::input_gradient::<Self>(gradient, weight)
     }
 
     /// The gradients of [`spike_linear`](crate::spike_linear()) with respect to weight and bias, given that of

@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod leaky;
 mod masks;
 pub(crate) mod pool;
+pub(crate) mod support;
 
 use burn::backend::{Backend, Flex, NdArray, tensor::FloatTensor};
 use burn::tensor::{Bytes, DType, Shape};
