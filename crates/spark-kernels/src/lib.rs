@@ -3,29 +3,34 @@
 //! Everything that makes a spiking network fast is one method of [`SpikeOps`], a Burn backend
 //! extension. A method's default body is composed of plain Burn operations: it is the reference, and it
 //! is what a backend without a kernel of its own runs. Callers use the functions on tensors
-//! ([`spike`](spike()), [`spike_matmul`], [`leaky_scan`]) and never learn which body ran.
+//! ([`spike`](spike()), [`spike_matmul`], [`unit_scan`]) and never learn which body ran.
 //!
 //! The crate knows tensors, not neurons: what a layer or a component is lives in the crates above.
 //!
 //! * [`Surrogate`]: the derivative that stands in for that of the step function.
 //! * [`spike`](spike()): one threshold crossing per element, differentiable through a surrogate.
 //! * [`spike_matmul`]: the current through synapses, read from active units only where that pays.
-//! * [`leaky_scan`]: a whole sequence of leaky integrate-and-fire units as one operation.
+//! * [`unit_scan`]: a whole sequence of units as one operation; [`leaky_scan`], [`current_scan`],
+//!   [`adaptive_scan`] and [`integrator_scan`] for the common ones.
 //! * [`philox`]: counter-based random numbers, the same bits on every backend.
 
 mod autodiff;
 mod backends;
 mod composed;
 mod cpu;
-mod leaky;
 mod ops;
 pub mod philox;
+mod scan;
 mod spike;
 mod surrogate;
 mod synapses;
 
-pub use leaky::{LeakyGradients, LeakyScan, LeakySequence, Reset, leaky_scan};
 pub use ops::{Maybe, SpikeOps};
+pub use scan::{
+    Adaptation, AdaptiveSequence, CurrentSequence, IntegratorSequence, LeakySequence, Reset, ScanGradients,
+    ScanInputs, ScanOptions, ScanOutputGradients, ScanOutputs, ScanSaved, Unit, UnitSequence, UnitState,
+    Wanted, adaptive_scan, current_scan, integrator_scan, leaky_scan, unit_scan,
+};
 pub use spike::spike;
 pub use surrogate::{Surrogate, SurrogateError};
 pub use synapses::spike_matmul;
