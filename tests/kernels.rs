@@ -10,13 +10,6 @@ use spark::nn::layers::{LeakyConfig, LeakyState, Temporal};
 use spark::prelude::*;
 use support::devices;
 
-const SURROGATES: [Surrogate; 4] = [
-    Surrogate::Atan { alpha: 2.0 },
-    Surrogate::FastSigmoid { slope: 10.0 },
-    Surrogate::Sigmoid { slope: 4.0 },
-    Surrogate::Triangular { slope: 1.0 },
-];
-
 /// One random call of the scan.
 #[derive(Clone, Debug)]
 struct Case {
@@ -27,7 +20,7 @@ struct Case {
 
 fn cases() -> impl Strategy<Value = Case> {
     let reset = prop_oneof![Just(Reset::Subtract), Just(Reset::Zero), Just(Reset::None)];
-    let surrogate = proptest::sample::select(SURROGATES.to_vec());
+    let surrogate = proptest::sample::select(Surrogate::PRESETS.to_vec());
     // Some wider than the block of units that one thread takes.
     let units = prop_oneof![4 => 1usize..6, 1 => 300usize..600];
     let shape = (1usize..7, 1usize..4, units);
@@ -292,7 +285,7 @@ fn spike_and_its_derivative_are_the_same_on_every_backend() {
     let points: Vec<f32> = (-60..=60).map(|i| i as f32 / 20.0).collect();
     for (name, device) in devices() {
         let device = device.autodiff();
-        for surrogate in SURROGATES {
+        for surrogate in Surrogate::PRESETS {
             let x = Tensor::<1>::from_floats(points.as_slice(), &device).require_grad();
             let spikes = spike(x.clone(), surrogate);
             let gradient = x.grad(&spikes.clone().sum().backward()).expect("x has a gradient");

@@ -9,6 +9,9 @@ use std::process::ExitCode;
 
 use commands::{bench, devices, eval, inspect, predict, train};
 
+#[global_allocator]
+static ALLOCATOR: spark::Allocator = spark::Allocator;
+
 /// Spark: a spiking-neural-network toolkit.
 #[derive(Parser)]
 #[command(name = "spark", version, about, propagate_version = true)]
@@ -19,7 +22,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Train(train::Args),
+    Train(Box<train::Args>),
     Eval(eval::Args),
     Predict(predict::Args),
     Inspect(inspect::Args),

@@ -263,3 +263,22 @@ fn a_stopped_run_goes_on_as_if_it_had_not() {
         assert_eq!(losses(&run), expected, "{signal}");
     }
 }
+
+#[test]
+fn every_surrogate_can_be_asked_for_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for (flag, kind) in
+        [("fast-sigmoid", "fast_sigmoid"), ("q_pseudo_spike", "q_pseudo_spike"), ("s2nn", "s2nn")]
+    {
+        spark(folder.path())
+            .args(["train", "--print-config", "--surrogate", flag])
+            .assert()
+            .success()
+            .stdout(predicate::str::contains(format!("\"kind\": \"{kind}\"")));
+    }
+    spark(folder.path())
+        .args(["train", "--print-config", "--surrogate", "nonsense"])
+        .assert()
+        .failure()
+        .stderr(predicate::str::contains("piecewise-quadratic"));
+}

@@ -7,7 +7,7 @@
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, binary, unary};
+use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
 use burn::backend::{Autodiff, AutodiffBackend, Backend, FloatDType, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::Shape;
 use std::fmt::Debug;
@@ -15,7 +15,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::scan::{self, ScanInputs, ScanOptions, ScanOutputs};
-use crate::{SpikeOps, Surrogate};
+use crate::{Maybe, SpikeConv2d, SpikeOps, Surrogate};
 
 impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
     fn spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
@@ -40,36 +40,146 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
         }
     }
 
-    fn spike_matmul(spikes: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn spike_linear(
+        spikes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Maybe<Self>,
+    ) -> FloatTensor<Self> {
+        /// Spikes, weight and, where there is one, bias.
         #[derive(Debug)]
-        struct SpikeMatmul;
+        struct SpikeLinear<const N: usize>;
 
-        impl<B: SpikeOps> Backward<B, 2> for SpikeMatmul {
+        impl<B: SpikeOps, const N: usize> Backward<B, N> for SpikeLinear<N> {
             type State = (FloatTensor<B>, FloatTensor<B>);
 
-            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
                 let (spikes, weight) = ops.state;
-                binary::<B, _, _>(
-                    ops.parents,
-                    ops.node,
-                    grads,
-                    |gradient| B::float_matmul(gradient, B::float_transpose(weight)),
-                    |gradient| B::spike_matmul_weight_gradient(spikes, gradient),
-                );
+                let gradient = grads.consume::<B>(&ops.node);
+                let mut parents = ops.parents.into_iter();
+                if let Some(parent) = parents.next().flatten() {
+                    let weight = B::float_transpose(weight);
+                    grads.register::<B>(parent.id, B::float_matmul(gradient.clone(), weight));
+                }
+                let [weight, bias] = [parents.next().flatten(), parents.next().flatten()];
+                if weight.is_some() || bias.is_some() {
+                    let found = B::spike_linear_weight_gradient(spikes, gradient);
+                    if let Some(node) = weight {
+                        grads.register::<B>(node.id, found.0);
+                    }
+                    if let Some(node) = bias {
+                        grads.register::<B>(node.id, found.1);
+                    }
+                }
             }
         }
 
         let (spikes, spikes_node) = spikes.into_parts();
         let (weight, weight_node) = weight.into_parts();
-        let output = B::spike_matmul(spikes.clone(), weight.clone());
-        match SpikeMatmul.prepare::<C>([spikes_node, weight_node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((spikes, weight), output),
-            OpsKind::UnTracked(prep) => prep.finish(output),
+        let state = (spikes.clone(), weight.clone());
+        match bias {
+            Maybe::Absent => {
+                let output = B::spike_linear(spikes, weight, Maybe::Absent);
+                record::<B, C, _, 2>(SpikeLinear, [spikes_node, weight_node], state, output)
+            }
+            Maybe::Present(bias) => {
+                let (bias, bias_node) = bias.into_parts();
+                let output = B::spike_linear(spikes, weight, Maybe::Present(bias));
+                record::<B, C, _, 3>(SpikeLinear, [spikes_node, weight_node, bias_node], state, output)
+            }
         }
+    }
+
+    fn spike_conv2d(
+        spikes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Maybe<Self>,
+        options: SpikeConv2d,
+    ) -> FloatTensor<Self> {
+        /// Spikes, weight and, where there is one, bias.
+        #[derive(Debug)]
+        struct Convolution<const N: usize>;
+
+        impl<B: SpikeOps, const N: usize> Backward<B, N> for Convolution<N> {
+            type State = (FloatTensor<B>, FloatTensor<B>, SpikeConv2d);
+
+            fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let (spikes, weight, options) = ops.state;
+                let gradient = grads.consume::<B>(&ops.node);
+                let mut parents = ops.parents.into_iter();
+                if let Some(parent) = parents.next().flatten() {
+                    let (spikes, weight) = (spikes.clone(), weight.clone());
+                    let found = B::spike_conv2d_input_gradient(spikes, weight, gradient.clone(), options);
+                    grads.register::<B>(parent.id, found);
+                }
+                let [weight_node, bias_node] = [parents.next().flatten(), parents.next().flatten()];
+                if weight_node.is_some() || bias_node.is_some() {
+                    let found = B::spike_conv2d_weight_gradient(spikes, weight, gradient, options);
+                    if let Some(node) = weight_node {
+                        grads.register::<B>(node.id, found.0);
+                    }
+                    if let Some(node) = bias_node {
+                        grads.register::<B>(node.id, found.1);
+                    }
+                }
+            }
+        }
+
+        let (spikes, spikes_node) = spikes.into_parts();
+        let (weight, weight_node) = weight.into_parts();
+        let state = (spikes.clone(), weight.clone(), options);
+        match bias {
+            Maybe::Absent => {
+                let output = B::spike_conv2d(spikes, weight, Maybe::Absent, options);
+                record::<B, C, _, 2>(Convolution, [spikes_node, weight_node], state, output)
+            }
+            Maybe::Present(bias) => {
+                let (bias, bias_node) = bias.into_parts();
+                let output = B::spike_conv2d(spikes, weight, Maybe::Present(bias), options);
+                record::<B, C, _, 3>(Convolution, [spikes_node, weight_node, bias_node], state, output)
+            }
+        }
+    }
+
+    fn window_maximum(images: FloatTensor<Self>, window: [usize; 2]) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct WindowMaximum;
+
+        impl<B: SpikeOps> Backward<B, 1> for WindowMaximum {
+            type State = (FloatTensor<B>, [usize; 2]);
+
+            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let (images, window) = ops.state;
+                unary::<B, _>(ops.parents, ops.node, grads, |gradient| {
+                    B::window_maximum_backward(images, gradient, window)
+                });
+            }
+        }
+
+        let (images, node) = images.into_parts();
+        let output = B::window_maximum(images.clone(), window);
+        record::<B, C, _, 1>(WindowMaximum, [node], (images, window), output)
     }
 
     fn unit_scan(inputs: ScanInputs<Self>, _: bool, options: ScanOptions) -> ScanOutputs<Self> {
         scan::autodiff::unit_scan::<B, C>(inputs, options)
+    }
+}
+
+/// Records an operation with one output that has run.
+fn record<B, C, F, const N: usize>(
+    operation: F,
+    inputs: [NodeGuard; N],
+    state: F::State,
+    output: FloatTensor<B>,
+) -> FloatTensor<Autodiff<B, C>>
+where
+    B: Backend,
+    C: CheckpointStrategy,
+    F: Backward<B, N>,
+{
+    match operation.prepare::<C>(inputs).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish(state, output),
+        OpsKind::UnTracked(prep) => prep.finish(output),
     }
 }
 

@@ -3,28 +3,76 @@
 //! What a backend does not override runs the composed reference.
 #![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
 
-use burn::backend::{Flex, NdArray, ops::FloatTensorOps, tensor::FloatTensor};
+use burn::backend::{Flex, NdArray, tensor::FloatTensor};
 
 use crate::scan::{
     self, ScanGradients, ScanInputs, ScanOptions, ScanOutputGradients, ScanOutputs, ScanSaved, Wanted,
 };
-use crate::{SpikeOps, cpu};
+use crate::{Maybe, SpikeConv2d, SpikeOps, conv, cpu, pool, synapses};
 
 /// The kernels for tensors that are slices in memory; another element type than `f32` takes the reference.
 macro_rules! host_kernels {
     ($backend:ty) => {
         impl SpikeOps for $backend {
-            fn spike_matmul(spikes: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
-                cpu::events::product::<Self>(&spikes, &weight)
-                    .unwrap_or_else(|| Self::float_matmul(spikes, weight))
+            fn spike_linear(
+                spikes: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                bias: Maybe<Self>,
+            ) -> FloatTensor<Self> {
+                cpu::events::product::<Self>(&spikes, &weight, bias.as_option())
+                    .unwrap_or_else(|| synapses::linear::<Self>(spikes, weight, bias))
             }
 
-            fn spike_matmul_weight_gradient(
+            fn spike_linear_weight_gradient(
                 spikes: FloatTensor<Self>,
                 gradient: FloatTensor<Self>,
-            ) -> FloatTensor<Self> {
+            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
                 cpu::events::weight_gradient::<Self>(&spikes, &gradient)
-                    .unwrap_or_else(|| Self::float_matmul(Self::float_transpose(spikes), gradient))
+                    .unwrap_or_else(|| synapses::weight_gradient::<Self>(spikes, gradient))
+            }
+
+            fn spike_conv2d(
+                spikes: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                bias: Maybe<Self>,
+                options: SpikeConv2d,
+            ) -> FloatTensor<Self> {
+                cpu::conv::forward::<Self>(&spikes, &weight, bias.as_option(), options)
+                    .unwrap_or_else(|| conv::forward::<Self>(spikes, weight, bias, options))
+            }
+
+            fn spike_conv2d_input_gradient(
+                spikes: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                gradient: FloatTensor<Self>,
+                options: SpikeConv2d,
+            ) -> FloatTensor<Self> {
+                cpu::conv::input_gradient::<Self>(&spikes, &weight, &gradient, options)
+                    .unwrap_or_else(|| conv::input_gradient::<Self>(spikes, weight, gradient, options))
+            }
+
+            fn spike_conv2d_weight_gradient(
+                spikes: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                gradient: FloatTensor<Self>,
+                options: SpikeConv2d,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+                cpu::conv::weight_gradient::<Self>(&spikes, &weight, &gradient, options)
+                    .unwrap_or_else(|| conv::weight_gradient::<Self>(spikes, weight, gradient, options))
+            }
+
+            fn window_maximum(images: FloatTensor<Self>, window: [usize; 2]) -> FloatTensor<Self> {
+                cpu::pool::forward::<Self>(&images, window)
+                    .unwrap_or_else(|| pool::forward::<Self>(images, window))
+            }
+
+            fn window_maximum_backward(
+                images: FloatTensor<Self>,
+                gradient: FloatTensor<Self>,
+                window: [usize; 2],
+            ) -> FloatTensor<Self> {
+                cpu::pool::backward::<Self>(&images, &gradient, window)
+                    .unwrap_or_else(|| pool::backward::<Self>(images, gradient, window))
             }
 
             fn unit_scan(inputs: ScanInputs<Self>, keep: bool, options: ScanOptions) -> ScanOutputs<Self> {

@@ -9,6 +9,7 @@ use burn::tensor::Shape;
 use std::ops::{Add, Mul, Neg, Sub};
 
 use crate::Surrogate;
+use crate::surrogate::formula::with_derivative;
 
 /// A float tensor of backend `B`.
 pub(crate) struct T<B: Backend>(pub FloatTensor<B>);
@@ -66,22 +67,6 @@ impl<B: Backend> T<B> {
         self.0.shape()
     }
 
-    fn abs(self) -> Self {
-        Self(B::float_abs(self.0))
-    }
-
-    fn exp(self) -> Self {
-        Self(B::float_exp(self.0))
-    }
-
-    fn recip(self) -> Self {
-        Self(B::float_recip(self.0))
-    }
-
-    fn clamp_min(self, min: f32) -> Self {
-        Self(B::float_clamp_min(self.0, Scalar::from(min)))
-    }
-
     /// `1 − x`.
     pub fn complement(self) -> Self {
         -self + 1.0
@@ -97,22 +82,7 @@ impl<B: Backend> T<B> {
 
     /// The surrogate derivative at every element.
     pub fn derivative(self, surrogate: Surrogate) -> Self {
-        match surrogate {
-            Surrogate::Atan { alpha } => {
-                let z = self * (std::f32::consts::FRAC_PI_2 * alpha);
-                (z.clone() * z + 1.0).recip() * (0.5 * alpha)
-            }
-            Surrogate::FastSigmoid { slope } => {
-                let z = self.abs() * slope + 1.0;
-                (z.clone() * z).recip()
-            }
-            Surrogate::Sigmoid { slope } => {
-                let e = (-(self * slope).abs()).exp();
-                let z = e.clone() + 1.0;
-                e * (z.clone() * z).recip() * slope
-            }
-            Surrogate::Triangular { slope } => (self.abs() * -slope + 1.0).clamp_min(0.0),
-        }
+        with_derivative!(surrogate, |derivative| derivative(self))
     }
 
     /// Entry `index` of the first axis, without that axis.

@@ -3,11 +3,11 @@
 
 use burn::backend::{Backend, ExtensionType, backend_extension, tensor::FloatTensor};
 
-use crate::Surrogate;
 use crate::composed::T;
 use crate::scan::{
     self, ScanGradients, ScanInputs, ScanOptions, ScanOutputGradients, ScanOutputs, ScanSaved, Wanted,
 };
+use crate::{SpikeConv2d, Surrogate, conv, pool, synapses};
 
 /// A tensor that may be absent, in the form that backend extensions can pass on.
 #[derive(Clone, Debug, ExtensionType)]
@@ -20,6 +20,13 @@ pub enum Maybe<B: Backend> {
 }
 
 impl<B: Backend> Maybe<B> {
+    pub(crate) fn as_option(&self) -> Option<&FloatTensor<B>> {
+        match self {
+            Self::Present(tensor) => Some(tensor),
+            Self::Absent => None,
+        }
+    }
+
     pub(crate) fn into_option(self) -> Option<FloatTensor<B>> {
         match self {
             Self::Present(tensor) => Some(tensor),
@@ -62,20 +69,75 @@ pub trait SpikeOps: Backend {
         (T::<Self>(gradient) * T::<Self>(x).derivative(surrogate)).0
     }
 
-    /// See [`spike_matmul`](crate::spike_matmul()).
+    /// See [`spike_linear`](crate::spike_linear()).
     #[fusion(default)]
-    fn spike_matmul(spikes: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
-        Self::float_matmul(spikes, weight)
+    fn spike_linear(
+        spikes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] bias: Maybe<Self>,
+    ) -> FloatTensor<Self> {
+        synapses::linear::<Self>(spikes, weight, bias)
     }
 
-    /// The gradient of [`spike_matmul`](crate::spike_matmul()) with respect to the weight, `[pre, post]`, given
-    /// that of its output, `[rows, post]`.
+    /// The gradients of [`spike_linear`](crate::spike_linear()) with respect to weight and bias, given that of
+    /// its output.
     #[fusion(default)]
-    fn spike_matmul_weight_gradient(
+    fn spike_linear_weight_gradient(
         spikes: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        synapses::weight_gradient::<Self>(spikes, gradient)
+    }
+
+    /// See [`spike_conv2d`](crate::spike_conv2d()).
+    #[fusion(default)]
+    fn spike_conv2d(
+        spikes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] bias: Maybe<Self>,
+        options: SpikeConv2d,
     ) -> FloatTensor<Self> {
-        Self::float_matmul(Self::float_transpose(spikes), gradient)
+        conv::forward::<Self>(spikes, weight, bias, options)
+    }
+
+    /// The gradient of [`spike_conv2d`](crate::spike_conv2d()) with respect to the spikes, given that of its
+    /// output.
+    #[fusion(default)]
+    fn spike_conv2d_input_gradient(
+        spikes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        options: SpikeConv2d,
+    ) -> FloatTensor<Self> {
+        conv::input_gradient::<Self>(spikes, weight, gradient, options)
+    }
+
+    /// The gradients of [`spike_conv2d`](crate::spike_conv2d()) with respect to weight and bias, given that
+    /// of its output.
+    #[fusion(default)]
+    fn spike_conv2d_weight_gradient(
+        spikes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        options: SpikeConv2d,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        conv::weight_gradient::<Self>(spikes, weight, gradient, options)
+    }
+
+    /// See [`window_maximum`](crate::window_maximum).
+    #[fusion(default)]
+    fn window_maximum(images: FloatTensor<Self>, window: [usize; 2]) -> FloatTensor<Self> {
+        pool::forward::<Self>(images, window)
+    }
+
+    /// The gradient of [`window_maximum`](crate::window_maximum), given that of its output.
+    #[fusion(default)]
+    fn window_maximum_backward(
+        images: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        window: [usize; 2],
+    ) -> FloatTensor<Self> {
+        pool::backward::<Self>(images, gradient, window)
     }
 
     /// See [`unit_scan`](crate::unit_scan). With `keep` the checkpoints for the backward pass come too.

@@ -1,9 +1,10 @@
 //! Currents through fully connected synapses.
 
-use burn::backend::Dispatch;
-use burn::tensor::Tensor;
+use burn::backend::{Backend, Dispatch, TensorMetadata, tensor::FloatTensor};
+use burn::tensor::{Shape, Tensor};
 
-use crate::SpikeOps;
+use crate::composed::T;
+use crate::{Maybe, SpikeOps};
 
 /// `spikes × weight`: the current into each postsynaptic unit, `[rows, post]`.
 ///
@@ -29,7 +30,57 @@ use crate::SpikeOps;
 /// assert_eq!(current.into_data().try_to_vec::<f32>().unwrap(), [1.0, 2.0]);
 /// ```
 pub fn spike_matmul(spikes: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    spike_linear(spikes, weight, None)
+}
+
+/// As [`spike_matmul`], with a constant current `bias`, `[post]`, into each unit besides.
+///
+/// # Panics
+/// If the shapes do not agree; the layers check shapes before they call.
+///
+/// # Examples
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use spark_kernels::spike_linear;
+///
+/// let device = Device::flex();
+/// let spikes = Tensor::<2>::from_floats([[0.0, 1.0, 0.0, 0.0]], &device);
+/// let weight = Tensor::<2>::from_floats([[1.0], [2.0], [3.0], [4.0]], &device);
+/// let bias = Tensor::<1>::from_floats([0.5], &device);
+/// let current = spike_linear(spikes, weight, Some(bias));
+/// assert_eq!(current.into_data().try_to_vec::<f32>().unwrap(), [2.5]);
+/// ```
+pub fn spike_linear(spikes: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     let ([rows, pre], [inputs, post]) = (spikes.dims(), weight.dims());
-    assert_eq!(pre, inputs, "spike_matmul: spikes [{rows}, {pre}] against weight [{inputs}, {post}]");
-    Tensor::from_dispatch(Dispatch::spike_matmul(spikes.into_dispatch(), weight.into_dispatch()))
+    assert_eq!(pre, inputs, "spikes [{rows}, {pre}] against weight [{inputs}, {post}]");
+    if let Some(bias) = &bias {
+        assert_eq!(bias.dims(), [post], "bias against weight [{inputs}, {post}]");
+    }
+    let bias = match bias {
+        Some(bias) => Maybe::Present(bias.into_dispatch()),
+        None => Maybe::Absent,
+    };
+    Tensor::from_dispatch(Dispatch::spike_linear(spikes.into_dispatch(), weight.into_dispatch(), bias))
+}
+
+/// The reference body of [`spike_linear`].
+pub(crate) fn linear<B: Backend>(
+    spikes: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    bias: Maybe<B>,
+) -> FloatTensor<B> {
+    let current = T::<B>(B::float_matmul(spikes, weight));
+    match bias.into_option() {
+        Some(bias) => (current + T(bias).lift(2)).0,
+        None => current.0,
+    }
+}
+
+/// The gradients of weight, `[pre, post]`, and bias, `[post]`.
+pub(crate) fn weight_gradient<B: Backend>(
+    spikes: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let bias = T::<B>(gradient.clone()).sum_to(&Shape::from([gradient.shape()[1]]));
+    (B::float_matmul(B::float_transpose(spikes), gradient), bias.0)
 }

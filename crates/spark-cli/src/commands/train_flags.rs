@@ -1,10 +1,12 @@
 //! The flags of `spark train` that change its configuration.
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use spark::nn::layers::{LeakyConfig, NetworkConfig};
 use spark::prelude::{Encoding, Loss, OptimizerConfig, Reset, Schedule, Surrogate, TrainConfig};
 use spark::train::GradientClip;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 /// Each one overrides a field of the configuration; see `--print-config` for all fields.
 #[derive(clap::Args, Clone)]
@@ -41,8 +43,8 @@ pub struct Flags {
     #[arg(long, value_enum)]
     reset: Option<ResetKind>,
     /// Surrogate derivative of every leaky layer
-    #[arg(long, value_enum)]
-    surrogate: Option<SurrogateKind>,
+    #[arg(long, value_parser = surrogates())]
+    surrogate: Option<Surrogate>,
     /// Train decay and threshold of every leaky layer too, one per unit
     #[arg(long)]
     learn_neurons: bool,
@@ -103,14 +105,6 @@ enum ResetKind {
     Subtract,
     Zero,
     None,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum SurrogateKind {
-    Atan,
-    FastSigmoid,
-    Sigmoid,
-    Triangular,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -181,7 +175,7 @@ impl Flags {
             set(&mut leaky.decay, self.decay);
             set(&mut leaky.threshold, self.threshold);
             set(&mut leaky.reset, self.reset.map(ResetKind::config));
-            set(&mut leaky.surrogate, self.surrogate.map(SurrogateKind::config));
+            set(&mut leaky.surrogate, self.surrogate);
             if self.learn_neurons {
                 (leaky.learn_decay, leaky.learn_threshold, leaky.per_unit) = (true, true, true);
             }
@@ -198,6 +192,19 @@ fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
     }
+}
+
+/// Every surrogate, by its name in configurations with dashes or underscores.
+fn surrogates() -> impl TypedValueParser<Value = Surrogate> {
+    static DASHED: LazyLock<Vec<String>> =
+        LazyLock::new(|| Surrogate::PRESETS.map(|preset| preset.name().replace('_', "-")).into());
+    let values: Vec<PossibleValue> = std::iter::zip(DASHED.iter(), Surrogate::PRESETS)
+        .map(|(dashed, preset)| PossibleValue::new(dashed.as_str()).alias(preset.name()))
+        .collect();
+    PossibleValuesParser::new(values).try_map(|name| {
+        let name = name.replace('-', "_");
+        Surrogate::PRESETS.into_iter().find(|preset| preset.name() == name).ok_or("no such surrogate")
+    })
 }
 
 impl EncodingKind {
@@ -226,17 +233,6 @@ impl ResetKind {
             Self::Subtract => Reset::Subtract,
             Self::Zero => Reset::Zero,
             Self::None => Reset::None,
-        }
-    }
-}
-
-impl SurrogateKind {
-    fn config(self) -> Surrogate {
-        match self {
-            Self::Atan => Surrogate::Atan { alpha: 2.0 },
-            Self::FastSigmoid => Surrogate::FastSigmoid { slope: 10.0 },
-            Self::Sigmoid => Surrogate::Sigmoid { slope: 4.0 },
-            Self::Triangular => Surrogate::Triangular { slope: 1.0 },
         }
     }
 }

@@ -5,196 +5,206 @@
 
 use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use burn::tensor::Shape;
-use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::{HostBackend, columns_mut};
+use super::HostBackend;
+use super::masks::{Accumulate, BITS, Events, Factors, Masks, NARROW, Strip, Tile, Transposed, WIDE, strips};
 
 /// Above this fraction of non-zero entries the dense product is faster.
-const DENSITY_LIMIT: f32 = 0.3;
+const DENSITY_LIMIT: f32 = 0.6;
 
-/// Rows of a spike matrix that one thread takes at a time.
-const ROWS: usize = 64;
+/// Rows of the result that one thread takes at a time.
+const ROWS: usize = 256;
 
-/// Columns whose sums are kept in registers.
-const TILE: usize = 64;
+/// Presynaptic units whose weight gradients one thread sums up at a time.
+const UNITS: usize = 256;
 
-/// The non-zero entries of [`ROWS`] rows.
-struct Block {
-    /// Where the entries of each row end.
-    ends: Vec<usize>,
-    /// Columns of the entries, row after row.
-    columns: Vec<u32>,
-    /// Their values; empty when all are 1.
-    values: Vec<f32>,
-}
-
-impl Block {
-    fn new(rows: &[f32], width: usize) -> Self {
-        let mut ends = Vec::with_capacity(ROWS);
-        let mut columns = vec![0; rows.len()];
-        let mut count = 0;
-        let mut all_one = true;
-        for row in rows.chunks_exact(width) {
-            for (column, &value) in row.iter().enumerate() {
-                // Written always and kept when it counts: no branch to mispredict.
-                columns[count] = column as u32;
-                count += usize::from(value != 0.0);
-                all_one &= value == 0.0 || value == 1.0;
-            }
-            ends.push(count);
-        }
-        columns.truncate(count);
-        let values = if all_one { Vec::new() } else { rows.iter().copied().filter(|&x| x != 0.0).collect() };
-        Self { ends, columns, values }
-    }
-
-    /// Columns and values of each row.
-    fn rows(&self) -> impl Iterator<Item = (&[u32], &[f32])> {
-        let mut start = 0;
-        self.ends.iter().map(move |&end| {
-            let range = start..end;
-            start = end;
-            let values = if self.values.is_empty() { &[][..] } else { &self.values[range.clone()] };
-            (&self.columns[range], values)
-        })
-    }
-}
-
-/// The non-zero entries of `rows × width`; `None` when there are too many for this to pay.
-fn events(spikes: &[f32], width: usize) -> Option<Vec<Block>> {
-    let blocks: Vec<Block> =
-        spikes.par_chunks(ROWS * width.max(1)).map(|rows| Block::new(rows, width)).collect();
-    let count: usize = blocks.iter().map(|block| block.columns.len()).sum();
-    (count as f32 <= DENSITY_LIMIT * spikes.len() as f32).then_some(blocks)
-}
-
-/// `spikes [rows, pre] × weight [pre, post]`; `None` when the dense product is the better choice.
+/// `spikes [rows, pre] × weight [pre, post] + bias`; `None` when the dense product is the better choice.
 pub(crate) fn product<B: HostBackend>(
     spikes: &FloatTensor<B>,
     weight: &FloatTensor<B>,
+    bias: Option<&FloatTensor<B>>,
 ) -> Option<FloatTensor<B>> {
     let (rows, pre) = (spikes.shape()[0], spikes.shape()[1]);
     let post = weight.shape()[1];
-    if pre * post == 0 {
+    if rows * pre * post == 0 {
         return None;
     }
-    let blocks = events(&B::slice(spikes)?, pre)?;
-    let weight = B::slice(weight)?;
-    let strips = Strips::new(&weight, pre, post);
+    let (spikes, weight) = (B::slice(spikes)?, B::slice(weight)?);
+    let bias = match bias {
+        Some(bias) => Some(B::slice(bias)?),
+        None => None,
+    };
+    let events = Events::find(&spikes, pre, DENSITY_LIMIT)?;
+    let words = events.masks.words;
     let mut output = vec![0.0; rows * post];
     output
         .par_chunks_mut(ROWS * post)
-        .zip(&blocks)
-        .for_each(|(output, block)| gather(block, &strips.0, &weight, output, [pre, post]));
+        .zip(events.masks.bits.par_chunks(ROWS * words))
+        .zip(spikes.par_chunks(ROWS * pre))
+        .for_each(|((output, masks), spikes)| {
+            let values = (!events.binary).then_some(spikes);
+            gather(masks, values, &weight, bias.as_deref(), output, [pre, post]);
+        });
     Some(B::tensor(output, Shape::from([rows, post])))
 }
 
-/// `spikesᵀ × gradient`, `[pre, post]` from `[rows, pre]` and `[rows, post]`; `None` when the dense product
-/// is the better choice.
+/// Each row of `output` becomes the bias and the sum of the rows of `weight` that its mask names, each
+/// times its value where there are `values`.
+fn gather(
+    masks: &[u64],
+    values: Option<&[f32]>,
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    output: &mut [f32],
+    [pre, post]: [usize; 2],
+) {
+    fn strip<const W: usize>(
+        masks: &[u64],
+        values: Option<&[f32]>,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        output: &mut [f32],
+        [pre, post, start]: [usize; 3],
+    ) where
+        Tile<W>: Accumulate<W>,
+    {
+        let width = W.min(post - start);
+        let words = pre.div_ceil(BITS);
+        let mut first = [0.0; W];
+        if let Some(bias) = bias {
+            first[..width].copy_from_slice(&bias[start..start + width]);
+        }
+        // Side by side: rows of the output a power of two apart would share few places of the cache.
+        let mut sums = vec![first; masks.len() / words];
+        let mut tile = Tile::<W>::new();
+        for word in 0..words {
+            tile.load(&weight[word * BITS * post..], post, start);
+            match values {
+                None => tile.add(&mut sums, &masks[word..], words),
+                Some(values) => {
+                    let factors = Factors { values: &values[word * BITS..], per_mask: pre, per_bit: 1 };
+                    tile.add_scaled(&mut sums, &masks[word..], words, factors);
+                }
+            }
+        }
+        for (output, sum) in output.chunks_exact_mut(post).zip(&sums) {
+            output[start..start + width].copy_from_slice(&sum[..width]);
+        }
+    }
+    for (start, width) in strips(post) {
+        match width {
+            Strip::Wide => strip::<WIDE>(masks, values, weight, bias, output, [pre, post, start]),
+            Strip::Narrow => strip::<NARROW>(masks, values, weight, bias, output, [pre, post, start]),
+        }
+    }
+}
+
+/// `spikesᵀ × gradient`, `[pre, post]` from `[rows, pre]` and `[rows, post]`, and the sum of the rows of
+/// `gradient`; `None` when the dense product is the better choice.
 pub(crate) fn weight_gradient<B: HostBackend>(
     spikes: &FloatTensor<B>,
     gradient: &FloatTensor<B>,
-) -> Option<FloatTensor<B>> {
-    let (pre, post) = (spikes.shape()[1], gradient.shape()[1]);
-    if pre * post == 0 {
+) -> Option<(FloatTensor<B>, FloatTensor<B>)> {
+    let (rows, pre) = (spikes.shape()[0], spikes.shape()[1]);
+    let post = gradient.shape()[1];
+    if rows * pre * post == 0 {
         return None;
     }
-    let blocks = events(&B::slice(spikes)?, pre)?;
-    let gradient = B::slice(gradient)?;
+    let (spikes, gradient) = (B::slice(spikes)?, B::slice(gradient)?);
+    let Events { masks, binary } = Events::find(&spikes, pre, DENSITY_LIMIT)?;
+    let values = (!binary).then_some((&*spikes, pre));
     let mut output = vec![0.0; pre * post];
-    columns_mut(&mut output, post, TILE).into_par_iter().enumerate().for_each(|(tile, mut output)| {
-        // Rows a power of two apart would share the same few places of the cache: sum up side by side.
-        let width = output.first().map_or(0, |row| row.len());
-        let mut sums = vec![0.0; pre * width];
-        scatter(&blocks, &gradient, post, tile * TILE, &mut sums, width);
-        for (output, sums) in output.iter_mut().zip(sums.chunks_exact(width)) {
-            output.copy_from_slice(sums);
-        }
-    });
-    Some(B::tensor(output, Shape::from([pre, post])))
+    let bias = weight_sums(&masks, values, &gradient, post, &mut output);
+    Some((B::tensor(output, Shape::from([pre, post])), B::tensor(bias, Shape::from([post]))))
 }
 
-/// The whole column strips of a weight matrix, [`TILE`] wide, one after another: within a strip the rows of
-/// consecutive units lie side by side.
+/// Row `unit` of `output` becomes the sum of the rows of `gradient` in which `masks` has the unit's bit;
+/// returns the sum of all rows.
 ///
-/// Where they lie, rows that are a power of two apart would compete for the same few places of the cache.
-struct Strips(Vec<f32>);
-
-impl Strips {
-    fn new(weight: &[f32], pre: usize, post: usize) -> Self {
-        let mut strips = vec![0.0; post / TILE * pre * TILE];
-        strips.par_chunks_mut(pre * TILE).enumerate().for_each(|(tile, strip)| {
-            for (to, from) in strip.chunks_exact_mut(TILE).zip(weight.chunks_exact(post)) {
-                to.copy_from_slice(&from[tile * TILE..(tile + 1) * TILE]);
-            }
-        });
-        Self(strips)
+/// `values` is the matrix that the masks were found in, with its width, where not all its entries are 1.
+fn weight_sums(
+    masks: &Masks,
+    values: Option<(&[f32], usize)>,
+    gradient: &[f32],
+    post: usize,
+    output: &mut [f32],
+) -> Vec<f32> {
+    let masks = masks.transposed();
+    let mut pieces = Vec::new();
+    for (chunk, output) in output.chunks_mut(UNITS * post).enumerate() {
+        let strips = strips_mut(output, post);
+        pieces.extend(strips.into_iter().map(|strip| (chunk * UNITS, strip)));
     }
+    let bias: Vec<Vec<f32>> = pieces
+        .into_par_iter()
+        .map(|(first, (start, strip, mut output))| {
+            scatter(&masks, values, gradient, &mut output, [first, start, post], strip)
+        })
+        .collect();
+    bias.concat()
 }
 
-/// Each row of `output` becomes the sum of the rows of `weight` that its events name.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
-fn gather(block: &Block, strips: &[f32], weight: &[f32], output: &mut [f32], [pre, post]: [usize; 2]) {
-    let whole = post - post % TILE;
-    // Tile by tile, so that a column strip of the weights stays in the cache for all rows.
-    for (start, strip) in (0..whole).step_by(TILE).zip(strips.chunks_exact(pre * TILE)) {
-        for ((columns, values), output) in block.rows().zip(output.chunks_exact_mut(post)) {
-            let mut sums = [0.0; TILE];
-            if values.is_empty() {
-                for &column in columns {
-                    let from = column as usize * TILE;
-                    for (sum, weight) in sums.iter_mut().zip(&strip[from..from + TILE]) {
-                        *sum += weight;
-                    }
-                }
-            } else {
-                for (&column, &value) in columns.iter().zip(values) {
-                    let from = column as usize * TILE;
-                    for (sum, weight) in sums.iter_mut().zip(&strip[from..from + TILE]) {
-                        *sum += value * weight;
-                    }
-                }
-            }
-            output[start..start + TILE].copy_from_slice(&sums);
+/// The [`strips`] of a matrix: first column, kind, and the piece of every row.
+fn strips_mut(matrix: &mut [f32], width: usize) -> Vec<(usize, Strip, Vec<&mut [f32]>)> {
+    let mut all: Vec<_> =
+        strips(width).into_iter().map(|(start, strip)| (start, strip, Vec::new())).collect();
+    for mut row in matrix.chunks_exact_mut(width) {
+        for (_, strip, pieces) in &mut all {
+            let (piece, rest) = row.split_at_mut(strip.width().min(row.len()));
+            pieces.push(piece);
+            row = rest;
         }
     }
-    for ((columns, values), output) in block.rows().zip(output.chunks_exact_mut(post)) {
-        let output = &mut output[whole..];
-        for (i, &column) in columns.iter().enumerate() {
-            let value = values.get(i).copied().unwrap_or(1.0);
-            let from = column as usize * post + whole;
-            for (sum, weight) in output.iter_mut().zip(&weight[from..from + post - whole]) {
-                *sum += value * weight;
-            }
-        }
-    }
+    all
 }
 
-/// Adds each row of `gradient`, `width` columns from `start`, to the rows of `sums` that its events name.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
-fn scatter(blocks: &[Block], gradient: &[f32], post: usize, start: usize, sums: &mut [f32], width: usize) {
-    let rows = blocks.iter().flat_map(Block::rows);
-    for ((columns, values), gradient) in rows.zip(gradient.chunks_exact(post)) {
-        let gradient = &gradient[start..start + width];
-        match <&[f32; TILE]>::try_from(gradient) {
-            Ok(tile) if values.is_empty() => {
-                for &column in columns {
-                    let at = column as usize * TILE;
-                    for (sum, gradient) in sums[at..at + TILE].iter_mut().zip(tile) {
-                        *sum += gradient;
-                    }
-                }
+/// A strip of [`weight_sums`] for the units from `first` on, as many as `output` has rows; the first
+/// units' task returns the sum of all rows in the strip, any other nothing.
+fn scatter(
+    masks: &Transposed,
+    values: Option<(&[f32], usize)>,
+    gradient: &[f32],
+    output: &mut [&mut [f32]],
+    [first, start, post]: [usize; 3],
+    strip: Strip,
+) -> Vec<f32> {
+    fn sum<const W: usize>(
+        masks: &Transposed,
+        values: Option<(&[f32], usize)>,
+        gradient: &[f32],
+        output: &mut [&mut [f32]],
+        [first, start, post]: [usize; 3],
+    ) -> Vec<f32>
+    where
+        Tile<W>: Accumulate<W>,
+    {
+        let mut sums = vec![[0.0; W]; output.len()];
+        let mut all = [0.0; W];
+        let mut tile = Tile::<W>::new();
+        let blocks = masks.bits.chunks_exact(masks.width).zip(gradient.chunks(BITS * post));
+        for (block, (masks, gradient)) in blocks.enumerate() {
+            tile.load(gradient, post, start);
+            if first == 0 {
+                tile.add_all(&mut all);
             }
-            _ => {
-                for (i, &column) in columns.iter().enumerate() {
-                    let value = values.get(i).copied().unwrap_or(1.0);
-                    let at = column as usize * width;
-                    for (sum, gradient) in sums[at..at + width].iter_mut().zip(gradient) {
-                        *sum += value * gradient;
-                    }
+            let masks = &masks[first..first + sums.len()];
+            match values {
+                None => tile.add(&mut sums, masks, 1),
+                Some((values, pre)) => {
+                    let values = &values[block * BITS * pre + first..];
+                    tile.add_scaled(&mut sums, masks, 1, Factors { values, per_mask: 1, per_bit: pre });
                 }
             }
         }
+        for (output, sum) in output.iter_mut().zip(&sums) {
+            output.copy_from_slice(&sum[..output.len()]);
+        }
+        if first == 0 { all[..W.min(post - start)].to_vec() } else { Vec::new() }
+    }
+    let at = [first, start, post];
+    match strip {
+        Strip::Wide => sum::<WIDE>(masks, values, gradient, output, at),
+        Strip::Narrow => sum::<NARROW>(masks, values, gradient, output, at),
     }
 }

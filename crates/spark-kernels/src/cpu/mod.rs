@@ -1,7 +1,10 @@
 //! Kernels for the CPU, shared by every backend whose tensors are slices in memory.
 #![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
 
+pub(crate) mod conv;
 pub(crate) mod events;
+mod masks;
+pub(crate) mod pool;
 pub(crate) mod scan;
 
 use burn::backend::{Backend, Flex, NdArray, tensor::FloatTensor};

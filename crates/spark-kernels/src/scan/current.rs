@@ -28,8 +28,8 @@ pub struct CurrentSequence {
 /// ```
 ///
 /// and resets as in [`leaky_scan`](crate::leaky_scan). The current of the same step makes the second-order
-/// unit of snnTorch; with `current_delay` and an input scaled by `k` the feed-forward unit of Norse,
-/// `V ← V + k·(C − V)` with `β = 1 − k`.
+/// unit of snnTorch and, with an input scaled by `k`, the feed-forward unit of Norse: `V ← V + k·(C − V)` with
+/// `β = 1 − k`. With `current_delay` that is Norse's recurrent unit.
 ///
 /// * `input`: `[time, batch, units]`, none of them zero.
 /// * `membrane`, `current`: `V` and `C` before the first step, `[batch, units]`.

@@ -52,11 +52,9 @@ impl<B: Backend> ScanInputs<B> {
             &self.adaptation_decay,
             &self.adaptation_strength,
         ];
-        let parts = parts.into_iter().filter_map(|tensor| match tensor {
-            Maybe::Present(tensor) => Some(tensor),
-            Maybe::Absent => None,
-        });
-        [&self.input, &self.membrane, &self.decay].into_iter().chain(parts)
+        [&self.input, &self.membrane, &self.decay]
+            .into_iter()
+            .chain(parts.into_iter().filter_map(Maybe::as_option))
     }
 
     /// Which parts a unit has.

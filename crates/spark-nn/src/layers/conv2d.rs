@@ -1,11 +1,11 @@
 //! Two-dimensional convolutional synapses.
 
 use burn::module::{Module, Param};
-use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Device, Tensor, TensorData, module::conv2d};
+use burn::tensor::{Device, Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_core::{Initializer, Problems, seed};
+use spark_kernels::{SpikeConv2d, spike_conv2d};
 
 /// Configuration of [`Conv2d`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -124,10 +124,10 @@ impl Conv2d {
         let mut shape = input.dims();
         let images: usize = shape[..D - 1].iter().product();
         let [channels, height, width] = self.input;
-        let options = ConvOptions::new(self.stride, self.padding, [1, 1], 1);
+        let options = SpikeConv2d { stride: self.stride, padding: self.padding };
         let bias = self.bias.as_ref().map(Param::val);
-        let output =
-            conv2d(input.reshape([images, channels, height, width]), self.weight.val(), bias, options);
+        let spikes = input.reshape([images, channels, height, width]);
+        let output = spike_conv2d(spikes, self.weight.val(), bias, options);
         shape[D - 1] = output.dims()[1..].iter().product();
         output.reshape(shape)
     }

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_core::{Initializer, Problems, seed};
-use spark_kernels::spike_matmul;
+use spark_kernels::spike_linear;
 
 /// Configuration of [`Dense`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -84,11 +84,8 @@ impl Dense {
         let [inputs, units] = self.weight.val().dims();
         let rows: usize = shape[..D - 1].iter().product();
         shape[D - 1] = units;
-        let mut current = spike_matmul(input.reshape([rows, inputs]), self.weight.val());
-        if let Some(bias) = &self.bias {
-            current = current + bias.val().unsqueeze();
-        }
-        current.reshape(shape)
+        let bias = self.bias.as_ref().map(Param::val);
+        spike_linear(input.reshape([rows, inputs]), self.weight.val(), bias).reshape(shape)
     }
 }
 

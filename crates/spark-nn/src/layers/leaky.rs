@@ -103,7 +103,7 @@ impl LeakyConfig {
         problems.positive(format!("{path}.threshold"), self.threshold);
         if let Err(error) = self.surrogate.validate() {
             let path = format!("{path}.surrogate.{}", error.field);
-            problems.push(path, error.found, "a finite number above 0");
+            problems.push(path, error.found, error.expected);
         }
     }
 

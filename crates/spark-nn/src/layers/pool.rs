@@ -2,11 +2,10 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::module::max_pool2d;
-use burn::tensor::ops::MaxPoolOptions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_core::Problems;
+use spark_kernels::window_maximum;
 
 /// Configuration of [`MaxPool2d`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,8 +61,7 @@ impl MaxPool2d {
         let mut shape = input.dims();
         let images: usize = shape[..D - 1].iter().product();
         let [channels, height, width] = self.input;
-        let options = MaxPoolOptions::new(self.window);
-        let output = max_pool2d(input.reshape([images, channels, height, width]), options);
+        let output = window_maximum(input.reshape([images, channels, height, width]), self.window);
         shape[D - 1] = output.dims()[1..].iter().product();
         output.reshape(shape)
     }

@@ -5,6 +5,7 @@
 use multiversion::multiversion;
 
 use super::block::{Block, State, adapt_threshold, crossing};
+use crate::surrogate::formula::with_derivative;
 use crate::{Reset, Surrogate};
 
 /// What the units of a block went through in one step.
@@ -101,27 +102,11 @@ const NONE: u8 = 2;
 /// The surrogate derivative at `u − Θ`, as one loop per surrogate.
 #[inline(always)]
 fn slopes(out: &mut [f32], potential: &[f32], threshold: &[f32], surrogate: Surrogate) {
-    #[inline(always)]
-    fn each(out: &mut [f32], potential: &[f32], threshold: &[f32], f: impl Fn(f32) -> f32) {
+    with_derivative!(surrogate, |derivative| {
         for ((out, u), theta) in out.iter_mut().zip(potential).zip(threshold) {
-            *out = f(u - theta);
+            *out = derivative(u - theta);
         }
-    }
-    // The match outside the loop: inside each arm the derivative is a straight line of arithmetic.
-    match surrogate {
-        Surrogate::Atan { alpha } => {
-            each(out, potential, threshold, |x| Surrogate::Atan { alpha }.derivative(x));
-        }
-        Surrogate::FastSigmoid { slope } => {
-            each(out, potential, threshold, |x| Surrogate::FastSigmoid { slope }.derivative(x));
-        }
-        Surrogate::Sigmoid { slope } => {
-            each(out, potential, threshold, |x| Surrogate::Sigmoid { slope }.derivative(x));
-        }
-        Surrogate::Triangular { slope } => {
-            each(out, potential, threshold, |x| Surrogate::Triangular { slope }.derivative(x));
-        }
-    }
+    });
 }
 
 /// `sum ← sum + a·b`, for a sum that somebody wants.
