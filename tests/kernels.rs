@@ -5,7 +5,7 @@ mod support;
 
 use proptest::prelude::*;
 use spark::burn::tensor::{Gradients, TensorData};
-use spark::kernels::{LeakyScan, leaky_scan, spike, spike_matmul};
+use spark::kernels::{ScanOptions, leaky_scan, spike, spike_matmul};
 use spark::nn::layers::{LeakyConfig, LeakyState, Temporal};
 use spark::prelude::*;
 use support::devices;
@@ -90,14 +90,16 @@ fn run(case: &Case, device: &Device, fused: bool) -> Result {
     layer.threshold = layer.threshold.map(|_| ramp(0.7, 1.0));
     let (spikes, potential, membrane) = if fused {
         let config = &case.config;
-        let options = LeakyScan {
+        let options = ScanOptions {
             reset: config.reset,
             reset_delay: config.reset_delay,
             reset_gradient: config.reset_gradient,
             surrogate: config.surrogate,
+            potential: true,
+            ..Default::default()
         };
         let out = leaky_scan(input.clone(), start.clone(), layer.decay.val(), layer.threshold.val(), options);
-        (out.spikes, out.potential, out.membrane)
+        (out.spikes, out.potential.expect("asked for"), out.membrane)
     } else {
         let mut state = LeakyState { membrane: start.clone() };
         let (mut spikes, mut potential) = (Vec::new(), Vec::new());

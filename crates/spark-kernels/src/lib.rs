@@ -3,7 +3,7 @@
 //! Everything that makes a spiking network fast is one method of [`SpikeOps`], a Burn backend
 //! extension. A method's default body is composed of plain Burn operations: it is the reference, and it
 //! is what a backend without a kernel of its own runs. Callers use the functions on tensors
-//! ([`spike`](spike()), [`spike_linear`], [`leaky_scan`]) and never learn which body ran.
+//! ([`spike`](spike()), [`spike_linear`], [`unit_scan`]) and never learn which body ran.
 //!
 //! The crate knows tensors, not neurons: what a layer or a component is lives in the crates above.
 //!
@@ -13,7 +13,8 @@
 //! * [`spike_matmul`], [`spike_linear`]: the current through synapses, read from active units only where that pays.
 //! * [`spike_conv2d`]: the same through convolutional synapses.
 //! * [`window_maximum`]: pooling.
-//! * [`leaky_scan`]: a whole sequence of leaky integrate-and-fire units as one operation.
+//! * [`unit_scan`]: a whole sequence of units as one operation; [`leaky_scan`], [`current_scan`],
+//!   [`adaptive_scan`] and [`integrator_scan`] for the common ones.
 //! * [`philox`]: counter-based random numbers, the same bits on every backend.
 
 mod autodiff;
@@ -21,18 +22,22 @@ mod backends;
 mod composed;
 mod conv;
 mod cpu;
-mod leaky;
 mod ops;
 pub mod philox;
 mod pool;
+mod scan;
 mod spike;
 mod surrogate;
 mod synapses;
 
 pub use conv::{SpikeConv2d, spike_conv2d};
-pub use leaky::{LeakyGradients, LeakyScan, LeakySequence, Reset, leaky_scan};
 pub use ops::{Maybe, Needed, SpikeOps};
 pub use pool::window_maximum;
+pub use scan::{
+    Adaptation, AdaptiveSequence, CurrentSequence, IntegratorSequence, LeakySequence, Reset, ScanGradients,
+    ScanInputs, ScanOptions, ScanOutputGradients, ScanOutputs, ScanSaved, Unit, UnitSequence, UnitState,
+    Wanted, adaptive_scan, current_scan, integrator_scan, leaky_scan, unit_scan,
+};
 pub use spike::{CustomSurrogate, spike, spike_with, spike_with_slope};
 pub use surrogate::{Surrogate, SurrogateError};
 pub use synapses::{Crossings, spike_linear, spike_linear_near, spike_matmul};

@@ -4,7 +4,9 @@
 use burn::backend::{Backend, ExtensionType, backend_extension, tensor::FloatTensor};
 
 use crate::composed::T;
-use crate::leaky::{self, LeakyScan};
+use crate::scan::{
+    self, ScanGradients, ScanInputs, ScanOptions, ScanOutputGradients, ScanOutputs, ScanSaved, Wanted,
+};
 use crate::{SpikeConv2d, Surrogate, conv, pool, synapses};
 
 /// A tensor that may be absent, in the form that backend extensions can pass on.
@@ -163,38 +165,24 @@ pub trait SpikeOps: Backend {
         pool::backward::<Self>(images, gradient, window)
     }
 
-    /// See [`leaky_scan`](crate::leaky_scan). Returns spikes, potential and the last membrane.
+    /// See [`unit_scan`](crate::unit_scan). With `keep` the checkpoints for the backward pass come too.
     #[fusion(default)]
-    fn leaky_scan(
-        input: FloatTensor<Self>,
-        membrane: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        threshold: FloatTensor<Self>,
-        options: LeakyScan,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        leaky::forward(T::<Self>(input), T(membrane), T(decay), T(threshold), options)
+    fn unit_scan(
+        #[extension_type] inputs: ScanInputs<Self>,
+        keep: bool,
+        options: ScanOptions,
+    ) -> ScanOutputs<Self> {
+        scan::forward(inputs, keep, options)
     }
 
-    /// The gradients of [`leaky_scan`](crate::leaky_scan) with respect to input, initial membrane,
-    /// decay and threshold.
-    ///
-    /// `potential` is what the forward pass returned; the three gradients are those of the outputs, zero
-    /// where absent. Without `parameter_gradients` those of decay and threshold come back as zero.
-    #[allow(clippy::too_many_arguments)]
+    /// The gradients of [`unit_scan`](crate::unit_scan).
     #[fusion(default)]
-    fn leaky_scan_backward(
-        potential: FloatTensor<Self>,
-        membrane: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        threshold: FloatTensor<Self>,
-        #[extension_type] spikes_gradient: Maybe<Self>,
-        #[extension_type] potential_gradient: Maybe<Self>,
-        #[extension_type] membrane_gradient: Maybe<Self>,
-        parameter_gradients: bool,
-        options: LeakyScan,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let saved = leaky::Saved::<Self>::new([potential, membrane, decay, threshold]);
-        let gradients = leaky::OutputGradients::new([spikes_gradient, potential_gradient, membrane_gradient]);
-        leaky::backward(saved, gradients, parameter_gradients, options)
+    fn unit_scan_backward(
+        #[extension_type] saved: ScanSaved<Self>,
+        #[extension_type] gradients: ScanOutputGradients<Self>,
+        wanted: Wanted,
+        options: ScanOptions,
+    ) -> ScanGradients<Self> {
+        scan::backward(saved, gradients, wanted, options)
     }
 }

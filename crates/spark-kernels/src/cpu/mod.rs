@@ -3,9 +3,9 @@
 
 pub(crate) mod conv;
 pub(crate) mod events;
-pub(crate) mod leaky;
 mod masks;
 pub(crate) mod pool;
+pub(crate) mod scan;
 pub(crate) mod support;
 
 use burn::backend::{Backend, Flex, NdArray, tensor::FloatTensor};
@@ -18,6 +18,9 @@ use std::borrow::Cow;
 pub(crate) trait HostBackend: Backend {
     /// The elements in row-major order, when they are `f32`.
     fn slice(tensor: &FloatTensor<Self>) -> Option<Cow<'_, [f32]>>;
+
+    /// The elements in row-major order for writing, when they are `f32` and nobody else holds them.
+    fn slice_mut(tensor: &mut FloatTensor<Self>) -> Option<&mut [f32]>;
 
     /// A tensor of the given elements in row-major order.
     fn tensor(values: Vec<f32>, shape: Shape) -> FloatTensor<Self>;
@@ -32,6 +35,14 @@ impl HostBackend for Flex {
             Some(slice) => Some(Cow::Borrowed(slice)),
             None => Some(Cow::Owned(tensor.to_contiguous().as_slice::<f32>()?.to_vec())),
         }
+    }
+
+    fn slice_mut(tensor: &mut FlexTensor) -> Option<&mut [f32]> {
+        if tensor.dtype() != DType::F32 {
+            return None;
+        }
+        let (start, end) = tensor.layout().contiguous_offsets()?;
+        tensor.try_storage_mut::<f32>()?.get_mut(start..end)
     }
 
     fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
@@ -51,11 +62,23 @@ impl HostBackend for NdArray {
         })
     }
 
+    fn slice_mut(tensor: &mut NdArrayTensor) -> Option<&mut [f32]> {
+        match tensor {
+            NdArrayTensor::F32(storage) if storage.is_unique() => storage.ensure_owned().as_slice_mut(),
+            _ => None,
+        }
+    }
+
     fn tensor(values: Vec<f32>, shape: Shape) -> NdArrayTensor {
         let array = ndarray::ArrayD::from_shape_vec(ndarray::IxDyn(&shape), values)
             .expect("as many values as the shape has elements");
         NdArrayTensor::from(array.into_shared())
     }
+}
+
+/// Memory for the elements of an output; what it holds does not matter.
+fn buffer(length: usize) -> Vec<f32> {
+    vec![0.0; length]
 }
 
 /// Cuts every row of `rows × width` into pieces of `lanes` columns and gathers the pieces by column, so that

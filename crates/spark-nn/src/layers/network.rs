@@ -242,14 +242,14 @@ impl Network {
         let mut spikes = Vec::new();
         let mut potential = None;
         let mut states = Vec::with_capacity(self.layers.len());
-        for (layer, state) in self.layers.iter().zip(state.layers) {
+        for (index, (layer, state)) in self.layers.iter().zip(state.layers).enumerate() {
             let mut next = None;
             x = match (layer, state) {
                 (Layer::Leaky(leaky), state) => {
                     let state = state.unwrap_or_else(|| leaky.initial_state(x.dims()[1], &x.device()));
-                    let out = leaky.scan(x, state);
+                    let out = leaky.scan(x, state, index + 1 == self.layers.len());
                     spikes.push(out.spikes.clone());
-                    potential = Some(out.potential);
+                    potential = out.potential;
                     next = Some(LeakyState { membrane: out.membrane });
                     out.spikes
                 }
