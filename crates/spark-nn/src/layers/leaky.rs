@@ -135,6 +135,11 @@ impl Leaky {
         leaky_scan(input, state.membrane, self.decay.val(), self.threshold.val(), options)
     }
 
+    /// The derivative that stands in for that of the threshold crossing.
+    pub fn surrogate(&self) -> Surrogate {
+        self.options.surrogate
+    }
+
     /// Number of units.
     pub fn units(&self) -> usize {
         self.units
