@@ -12,6 +12,12 @@
 //! * [`spike_matmul`]: the current through synapses, read from active units only where that pays.
 //! * [`leaky_scan`]: a whole sequence of leaky integrate-and-fire units as one operation.
 //! * [`philox`]: counter-based random numbers, the same bits on every backend.
+//!
+//! Simulation runs step by step on a state `[batch, units]`. Its operations are methods of a second
+//! extension, [`StepOps`]:
+//!
+//! * [`soma_step`]: one step of units of any model, with adaptation.
+//! * [`random`]: random tensors.
 
 mod autodiff;
 mod backends;
@@ -20,12 +26,22 @@ mod cpu;
 mod leaky;
 mod ops;
 pub mod philox;
+mod planes;
+pub mod random;
+mod somas;
 mod spike;
+mod step_backends;
+mod steps;
 mod surrogate;
 mod synapses;
 
 pub use leaky::{LeakyGradients, LeakyScan, LeakySequence, Reset, leaky_scan};
 pub use ops::{Maybe, SpikeOps};
+pub use planes::Planes;
+pub use somas::{
+    AdaptationCurrent, AdaptiveThreshold, Soma, SomaForm, SomaModel, SomaOptions, SomaState, soma_step,
+};
 pub use spike::spike;
+pub use steps::StepOps;
 pub use surrogate::{Surrogate, SurrogateError};
 pub use synapses::spike_matmul;

@@ -1,8 +1,11 @@
 //! Kernels for the CPU, shared by every backend whose tensors are slices in memory.
 #![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
 
+pub(crate) mod draws;
 pub(crate) mod events;
 pub(crate) mod leaky;
+mod math;
+pub(crate) mod somas;
 
 use burn::backend::{Backend, Flex, NdArray, tensor::FloatTensor};
 use burn::tensor::{Bytes, DType, Shape};
@@ -14,6 +17,9 @@ use std::borrow::Cow;
 pub(crate) trait HostBackend: Backend {
     /// The elements in row-major order, when they are `f32`.
     fn slice(tensor: &FloatTensor<Self>) -> Option<Cow<'_, [f32]>>;
+
+    /// The elements in row-major order for writing, when they are `f32`; copied first if shared.
+    fn slice_mut(tensor: &mut FloatTensor<Self>) -> Option<&mut [f32]>;
 
     /// A tensor of the given elements in row-major order.
     fn tensor(values: Vec<f32>, shape: Shape) -> FloatTensor<Self>;
@@ -28,6 +34,15 @@ impl HostBackend for Flex {
             Some(slice) => Some(Cow::Borrowed(slice)),
             None => Some(Cow::Owned(tensor.to_contiguous().as_slice::<f32>()?.to_vec())),
         }
+    }
+
+    fn slice_mut(tensor: &mut FlexTensor) -> Option<&mut [f32]> {
+        if !tensor.is_unique() || !tensor.is_contiguous() {
+            let values = Self::slice(tensor)?.into_owned();
+            *tensor = Self::tensor(values, tensor.layout().shape().clone());
+        }
+        let (start, end) = tensor.layout().contiguous_offsets()?;
+        (tensor.dtype() == DType::F32).then(|| &mut tensor.storage_mut::<f32>()[start..end])
     }
 
     fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
@@ -45,6 +60,17 @@ impl HostBackend for NdArray {
             Some(slice) => Cow::Borrowed(slice),
             None => Cow::Owned(view.iter().copied().collect()),
         })
+    }
+
+    fn slice_mut(tensor: &mut NdArrayTensor) -> Option<&mut [f32]> {
+        let NdArrayTensor::F32(storage) = tensor else {
+            return None;
+        };
+        let array = storage.ensure_owned();
+        if !array.is_standard_layout() {
+            *array = array.as_standard_layout().into_owned().into_shared();
+        }
+        array.as_slice_mut()
     }
 
     fn tensor(values: Vec<f32>, shape: Shape) -> NdArrayTensor {

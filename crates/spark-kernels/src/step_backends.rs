@@ -1,0 +1,55 @@
+//! Which backends carry the extension of simulation, and with which kernels.
+//!
+//! What a backend does not override runs the composed reference.
+#![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
+
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::{Autodiff, Flex, NdArray, tensor::FloatTensor};
+
+use crate::composed::T;
+use crate::cpu::{self, HostBackend};
+use crate::philox::Stream;
+use crate::planes::Planes;
+use crate::somas::{self, SomaForm};
+use crate::{StepOps, random};
+
+/// The kernels for tensors that are slices in memory; another element type than `f32` takes the reference.
+macro_rules! host_kernels {
+    ($backend:ty) => {
+        impl StepOps for $backend {
+            fn soma_step(
+                mut current: FloatTensor<Self>,
+                planes: Planes<Self>,
+                form: SomaForm,
+            ) -> (FloatTensor<Self>, Planes<Self>) {
+                let mut next = planes.into_source();
+                let soma = form.soma.map(|()| next());
+                let mut state = form.state.map(|()| next());
+                if cpu::somas::step::<Self>(&soma, &mut current, &mut state).is_none() {
+                    let (spikes, after) =
+                        somas::step::<Self>(soma.map(T), T(current), state.map(T), form.options);
+                    (current, state) = (spikes.0, after.map(|plane| plane.0));
+                }
+                let mut planes = Vec::new();
+                state.map(|plane| planes.push(plane));
+                (current, Planes(planes))
+            }
+
+            fn bernoulli(mut probability: FloatTensor<Self>, stream: Stream) -> FloatTensor<Self> {
+                match Self::slice_mut(&mut probability) {
+                    Some(values) => cpu::draws::bernoulli(values, stream),
+                    None => return random::compare::<Self>(probability, stream),
+                }
+                probability
+            }
+        }
+    };
+}
+
+host_kernels!(Flex);
+host_kernels!(NdArray);
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+impl StepOps for burn_cubecl::CubeBackend {}
+
+impl<B: StepOps, C: CheckpointStrategy> StepOps for Autodiff<B, C> {}
