@@ -8,6 +8,7 @@ mod support;
 mod golden;
 mod random;
 mod somas;
+mod traces;
 
 use spark::burn::tensor::TensorData;
 use spark::prelude::*;

@@ -17,6 +17,7 @@
 //! extension, [`StepOps`]:
 //!
 //! * [`soma_step`]: one step of units of any model, with adaptation.
+//! * [`trace_step`], [`LazyTrace`]: exponential traces, step by step or from event to event.
 //! * [`random`]: random tensors.
 
 mod autodiff;
@@ -34,6 +35,7 @@ mod step_backends;
 mod steps;
 mod surrogate;
 mod synapses;
+mod traces;
 
 pub use leaky::{LeakyGradients, LeakyScan, LeakySequence, Reset, leaky_scan};
 pub use ops::{Maybe, SpikeOps};
@@ -45,3 +47,4 @@ pub use spike::spike;
 pub use steps::StepOps;
 pub use surrogate::{Surrogate, SurrogateError};
 pub use synapses::spike_matmul;
+pub use traces::{LazyDecay, LazyTrace, Trace, trace_step};

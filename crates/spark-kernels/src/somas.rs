@@ -1,6 +1,6 @@
 //! One step of spiking units, with mechanisms that adapt them.
 
-use burn::backend::{Dispatch, TensorMetadata};
+use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
 use crate::composed::T;
@@ -495,9 +495,7 @@ pub(crate) fn step<B: StepOps>(
             }
             (one, other) => one.or(other).expect("steps are counted for one of them"),
         };
-        let next = since + 1.0;
-        let over = (next.clone() - steps.clone()).step();
-        next.replaced(over, steps) * silent
+        (since + 1.0).at_most(steps) * silent
     });
     let threshold_offset =
         adaptive_threshold.zip(state.threshold_offset).map(|(AdaptiveThreshold { rate, delta }, offset)| {
@@ -537,23 +535,4 @@ fn after_spike<B: StepOps>(v: T<B>, s: T<B>, reset: T<B>, gradient: bool) -> T<B
     let drop = (reset - v).detach();
     let drop = T::<B>(B::float_clamp(drop.0, (-f32::MAX).into(), f32::MAX.into()));
     after + (s.clone() - s.detach()) * drop
-}
-
-impl<B: StepOps> T<B> {
-    /// `value` where `mask` is 1 and `self` where it is 0; no gradient reaches the mask.
-    fn replaced(self, mask: Self, value: Self) -> Self {
-        let shape = mask.shape();
-        let settings = burn::backend::get_device_settings::<B>(&mask.0.device());
-        let mask = B::float_greater_elem(mask.0, 0.0f32.into(), settings.bool_dtype);
-        Self(B::float_mask_where(
-            B::float_expand(self.0, shape.clone()),
-            mask,
-            B::float_expand(value.0, shape),
-        ))
-    }
-
-    /// The same values without their history.
-    fn detach(self) -> Self {
-        Self(B::float_detach(self.0))
-    }
 }

@@ -11,6 +11,7 @@ use crate::cpu::{self, HostBackend};
 use crate::philox::Stream;
 use crate::planes::Planes;
 use crate::somas::{self, SomaForm};
+use crate::traces::{self, LazyDecay, Trace};
 use crate::{StepOps, random};
 
 /// The kernels for tensors that are slices in memory; another element type than `f32` takes the reference.
@@ -41,6 +42,53 @@ macro_rules! host_kernels {
                     None => return random::compare::<Self>(probability, stream),
                 }
                 probability
+            }
+
+            fn trace_step(
+                mut trace: FloatTensor<Self>,
+                input: FloatTensor<Self>,
+                planes: Planes<Self>,
+                form: Trace<()>,
+            ) -> FloatTensor<Self> {
+                let mut next = planes.into_source();
+                let parameters = form.map(|()| next());
+                match cpu::traces::step::<Self>(&mut trace, &input, &parameters) {
+                    Some(()) => trace,
+                    None => traces::step::<Self>(T(trace), T(input), parameters.map(T)).0,
+                }
+            }
+
+            fn lazy_trace_hit(
+                mut value: FloatTensor<Self>,
+                mut last: FloatTensor<Self>,
+                input: FloatTensor<Self>,
+                planes: Planes<Self>,
+                form: LazyDecay<()>,
+                now: f32,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+                let mut next = planes.into_source();
+                let decay = form.map(|()| next());
+                match cpu::traces::lazy_hit::<Self>(&mut value, &mut last, &input, &decay, now) {
+                    Some(()) => (value, last),
+                    None => {
+                        let decay = decay.map(T::<Self>);
+                        let (value, last) = traces::lazy_hit(T(value), T(last), T(input), decay, now);
+                        (value.0, last.0)
+                    }
+                }
+            }
+
+            fn lazy_trace_read(
+                value: FloatTensor<Self>,
+                last: FloatTensor<Self>,
+                planes: Planes<Self>,
+                form: LazyDecay<()>,
+                now: f32,
+            ) -> FloatTensor<Self> {
+                let mut next = planes.into_source();
+                let decay = form.map(|()| next());
+                cpu::traces::lazy_read::<Self>(&value, &last, &decay, now)
+                    .unwrap_or_else(|| traces::lazy_read::<Self>(T(value), T(last), decay.map(T), now).0)
             }
         }
     };

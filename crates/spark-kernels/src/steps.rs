@@ -7,6 +7,7 @@ use crate::composed::T;
 use crate::philox::Stream;
 use crate::planes::Planes;
 use crate::somas::{self, SomaForm};
+use crate::traces::{self, LazyDecay, Trace};
 use crate::{SpikeOps, random};
 
 /// Operations of a simulation step.
@@ -42,5 +43,46 @@ pub trait StepOps: SpikeOps {
     #[fusion(default)]
     fn bernoulli(probability: FloatTensor<Self>, stream: Stream) -> FloatTensor<Self> {
         random::compare::<Self>(probability, stream)
+    }
+
+    /// See [`trace_step`](crate::trace_step).
+    #[fusion(default)]
+    fn trace_step(
+        trace: FloatTensor<Self>,
+        input: FloatTensor<Self>,
+        #[extension_type] planes: Planes<Self>,
+        form: Trace<()>,
+    ) -> FloatTensor<Self> {
+        let mut next = planes.into_source();
+        traces::step::<Self>(T(trace), T(input), form.map(|()| T(next()))).0
+    }
+
+    /// See [`LazyTrace::hit`](crate::LazyTrace::hit). Returns values and steps of the last events.
+    #[fusion(default)]
+    fn lazy_trace_hit(
+        value: FloatTensor<Self>,
+        last: FloatTensor<Self>,
+        input: FloatTensor<Self>,
+        #[extension_type] planes: Planes<Self>,
+        form: LazyDecay<()>,
+        now: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let mut next = planes.into_source();
+        let decay = form.map(|()| T::<Self>(next()));
+        let (value, last) = traces::lazy_hit(T(value), T(last), T(input), decay, now);
+        (value.0, last.0)
+    }
+
+    /// See [`LazyTrace::read`](crate::LazyTrace::read).
+    #[fusion(default)]
+    fn lazy_trace_read(
+        value: FloatTensor<Self>,
+        last: FloatTensor<Self>,
+        #[extension_type] planes: Planes<Self>,
+        form: LazyDecay<()>,
+        now: f32,
+    ) -> FloatTensor<Self> {
+        let mut next = planes.into_source();
+        traces::lazy_read::<Self>(T(value), T(last), form.map(|()| T(next())), now).0
     }
 }

@@ -3,9 +3,11 @@
 
 pub(crate) mod draws;
 pub(crate) mod events;
+mod lanes;
 pub(crate) mod leaky;
 mod math;
 pub(crate) mod somas;
+pub(crate) mod traces;
 
 use burn::backend::{Backend, Flex, NdArray, tensor::FloatTensor};
 use burn::tensor::{Bytes, DType, Shape};

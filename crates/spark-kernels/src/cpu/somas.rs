@@ -6,13 +6,10 @@
 
 use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use multiversion::multiversion;
-use std::borrow::Cow;
 
+use super::lanes::{self, LANES, Lane};
 use super::{HostBackend, math};
 use crate::somas::{Soma, SomaModel, SomaState};
-
-/// Units that go through a step together.
-const LANES: usize = 256;
 
 /// Entries from which a second thread is worth waking.
 const PARALLEL: usize = 1 << 15;
@@ -35,26 +32,6 @@ pub(crate) fn step<B: HostBackend>(
     Some(())
 }
 
-/// A parameter: a row of units, or one value repeated as often as a block is wide.
-struct Lane<'a> {
-    values: Cow<'a, [f32]>,
-    shared: bool,
-}
-
-impl<'a> Lane<'a> {
-    fn new(values: Cow<'a, [f32]>) -> Self {
-        match values[..] {
-            [value] => Self { values: vec![value; LANES].into(), shared: true },
-            _ => Self { values, shared: false },
-        }
-    }
-
-    fn block(&self, start: usize, length: usize) -> &[f32] {
-        let start = if self.shared { 0 } else { start };
-        &self.values[start..start + length]
-    }
-}
-
 /// Steps the entries from `start` on, in blocks that end where rows end.
 fn run(
     parameters: &Soma<Lane<'_>>,
@@ -73,15 +50,11 @@ fn run(
         );
         return;
     }
-    let mut from = 0;
-    while from < current.len() {
-        let unit = (start + from) % width;
-        let length = LANES.min(width - unit).min(current.len() - from);
-        let part = from..from + length;
+    lanes::blocks(start, current.len(), width, |unit, part| {
+        let parameters = parameters.as_ref().map(|lane| lane.block(unit, part.len()));
         let mut state = state.as_mut().map(|plane| &mut plane[part.clone()]);
-        block(&parameters.as_ref().map(|lane| lane.block(unit, length)), &mut current[part], &mut state);
-        from += length;
-    }
+        block(&parameters, &mut current[part], &mut state);
+    });
 }
 
 /// The planes before and from an entry on.
