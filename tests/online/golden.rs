@@ -71,11 +71,6 @@ impl Case {
         self.data(tensor).iter().collect()
     }
 
-    /// The shape of a tensor without the axis of time.
-    pub fn shape(&self, tensor: &str) -> Vec<usize> {
-        self.data(tensor).shape().to_vec()[1..].to_vec()
-    }
-
     /// The elements of one step of a recorded tensor.
     pub fn at(&self, tensor: &str, step: usize) -> Vec<f32> {
         let values = self.values(tensor);

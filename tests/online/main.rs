@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod delays;
 mod golden;
 mod random;
 mod somas;

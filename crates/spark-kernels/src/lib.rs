@@ -18,12 +18,14 @@
 //!
 //! * [`soma_step`]: one step of units of any model, with adaptation.
 //! * [`trace_step`], [`LazyTrace`]: exponential traces, step by step or from event to event.
+//! * [`DelayRing`]: spikes that arrive some steps later, by unit or by synapse.
 //! * [`random`]: random tensors.
 
 mod autodiff;
 mod backends;
 mod composed;
 mod cpu;
+mod delays;
 mod leaky;
 mod ops;
 pub mod philox;
@@ -37,6 +39,7 @@ mod surrogate;
 mod synapses;
 mod traces;
 
+pub use delays::{DelayError, DelayOrder, DelayRing, Delays};
 pub use leaky::{LeakyGradients, LeakyScan, LeakySequence, Reset, leaky_scan};
 pub use ops::{Maybe, SpikeOps};
 pub use planes::Planes;

@@ -4,10 +4,15 @@
 #![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::{Autodiff, Flex, NdArray, tensor::FloatTensor};
+use burn::backend::{
+    Autodiff, Flex, NdArray,
+    tensor::{FloatTensor, IntTensor},
+};
+use std::sync::Arc;
 
 use crate::composed::T;
 use crate::cpu::{self, HostBackend};
+use crate::delays::{self, DelayOrder};
 use crate::philox::Stream;
 use crate::planes::Planes;
 use crate::somas::{self, SomaForm};
@@ -89,6 +94,48 @@ macro_rules! host_kernels {
                 let decay = form.map(|()| next());
                 cpu::traces::lazy_read::<Self>(&value, &last, &decay, now)
                     .unwrap_or_else(|| traces::lazy_read::<Self>(T(value), T(last), decay.map(T), now).0)
+            }
+
+            fn delay_push(
+                mut history: FloatTensor<Self>,
+                signal: FloatTensor<Self>,
+                slot: usize,
+            ) -> FloatTensor<Self> {
+                match cpu::delays::push::<Self>(&mut history, &signal, slot) {
+                    Some(()) => history,
+                    None => delays::push::<Self>(history, signal, slot),
+                }
+            }
+
+            fn delay_read(
+                history: FloatTensor<Self>,
+                steps: IntTensor<Self>,
+                order: Arc<DelayOrder>,
+                newest: usize,
+            ) -> FloatTensor<Self> {
+                cpu::delays::read::<Self>(&history, &order, newest)
+                    .unwrap_or_else(|| delays::read::<Self>(history, steps, newest))
+            }
+
+            fn delay_read_pairs(
+                history: FloatTensor<Self>,
+                steps: IntTensor<Self>,
+                order: Arc<DelayOrder>,
+                newest: usize,
+            ) -> FloatTensor<Self> {
+                cpu::delays::read_pairs::<Self>(&history, &order, newest)
+                    .unwrap_or_else(|| delays::read_pairs::<Self>(history, steps, order.max(), newest))
+            }
+
+            fn delayed_currents(
+                history: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                steps: IntTensor<Self>,
+                order: Arc<DelayOrder>,
+                newest: usize,
+            ) -> FloatTensor<Self> {
+                cpu::delays::currents::<Self>(&history, &weight, &order, newest)
+                    .unwrap_or_else(|| delays::currents::<Self>(history, weight, steps, order.max(), newest))
             }
         }
     };

@@ -1,9 +1,14 @@
 //! The backend extension of simulation: operations that go one step of time at a time.
 #![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
 
-use burn::backend::{backend_extension, tensor::FloatTensor};
+use burn::backend::{
+    backend_extension,
+    tensor::{FloatTensor, IntTensor},
+};
+use std::sync::Arc;
 
 use crate::composed::T;
+use crate::delays::{self, DelayOrder};
 use crate::philox::Stream;
 use crate::planes::Planes;
 use crate::somas::{self, SomaForm};
@@ -84,5 +89,45 @@ pub trait StepOps: SpikeOps {
     ) -> FloatTensor<Self> {
         let mut next = planes.into_source();
         traces::lazy_read::<Self>(T(value), T(last), form.map(|()| T(next())), now).0
+    }
+
+    /// See [`DelayRing::push`](crate::DelayRing::push).
+    #[fusion(default)]
+    fn delay_push(history: FloatTensor<Self>, signal: FloatTensor<Self>, slot: usize) -> FloatTensor<Self> {
+        delays::push::<Self>(history, signal, slot)
+    }
+
+    /// See [`DelayRing::read`](crate::DelayRing::read).
+    #[fusion(default)]
+    fn delay_read(
+        history: FloatTensor<Self>,
+        steps: IntTensor<Self>,
+        _order: Arc<DelayOrder>,
+        newest: usize,
+    ) -> FloatTensor<Self> {
+        delays::read::<Self>(history, steps, newest)
+    }
+
+    /// See [`DelayRing::read_pairs`](crate::DelayRing::read_pairs).
+    #[fusion(default)]
+    fn delay_read_pairs(
+        history: FloatTensor<Self>,
+        steps: IntTensor<Self>,
+        order: Arc<DelayOrder>,
+        newest: usize,
+    ) -> FloatTensor<Self> {
+        delays::read_pairs::<Self>(history, steps, order.max(), newest)
+    }
+
+    /// See [`DelayRing::currents`](crate::DelayRing::currents).
+    #[fusion(default)]
+    fn delayed_currents(
+        history: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        steps: IntTensor<Self>,
+        order: Arc<DelayOrder>,
+        newest: usize,
+    ) -> FloatTensor<Self> {
+        delays::currents::<Self>(history, weight, steps, order.max(), newest)
     }
 }

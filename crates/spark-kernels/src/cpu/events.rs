@@ -20,7 +20,7 @@ const ROWS: usize = 64;
 const TILE: usize = 64;
 
 /// The non-zero entries of [`ROWS`] rows.
-struct Block {
+pub(crate) struct Block {
     /// Where the entries of each row end.
     ends: Vec<usize>,
     /// Columns of the entries, row after row.
@@ -30,7 +30,7 @@ struct Block {
 }
 
 impl Block {
-    fn new(rows: &[f32], width: usize) -> Self {
+    pub fn new(rows: &[f32], width: usize) -> Self {
         let mut ends = Vec::with_capacity(ROWS);
         let mut columns = vec![0; rows.len()];
         let mut count = 0;
@@ -47,6 +47,18 @@ impl Block {
         columns.truncate(count);
         let values = if all_one { Vec::new() } else { rows.iter().copied().filter(|&x| x != 0.0).collect() };
         Self { ends, columns, values }
+    }
+
+    /// The number of entries.
+    pub fn count(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Columns and values of a row; no values where all are 1.
+    pub fn row(&self, row: usize) -> (&[u32], &[f32]) {
+        let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let range = start..self.ends[row];
+        (&self.columns[range.clone()], self.values.get(range).unwrap_or_default())
     }
 
     /// Columns and values of each row.
