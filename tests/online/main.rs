@@ -7,7 +7,9 @@ mod support;
 
 mod delays;
 mod golden;
+mod plasticity;
 mod random;
+mod rules;
 mod somas;
 mod traces;
 

@@ -19,6 +19,8 @@
 //! * [`soma_step`]: one step of units of any model, with adaptation.
 //! * [`trace_step`], [`LazyTrace`]: exponential traces, step by step or from event to event.
 //! * [`DelayRing`]: spikes that arrive some steps later, by unit or by synapse.
+//! * [`plasticity_step`], [`eligibility_step`]: local learning rules, at the synapses with an event where
+//!   the rule allows it.
 //! * [`random`]: random tensors.
 
 mod autodiff;
@@ -26,10 +28,13 @@ mod backends;
 mod composed;
 mod cpu;
 mod delays;
+mod eligibility;
 mod leaky;
 mod ops;
+mod pair_types;
 pub mod philox;
 mod planes;
+mod plasticity;
 pub mod random;
 mod somas;
 mod spike;
@@ -40,9 +45,15 @@ mod synapses;
 mod traces;
 
 pub use delays::{DelayError, DelayOrder, DelayRing, Delays};
+pub use eligibility::{EligibilityForm, ThreeFactor, eligibility_step};
 pub use leaky::{LeakyGradients, LeakyScan, LeakySequence, Reset, leaky_scan};
 pub use ops::{Maybe, SpikeOps};
+pub use pair_types::PairTypes;
 pub use planes::Planes;
+pub use plasticity::{
+    MaybeInt, OnPost, OnPre, Plasticity, PlasticityForm, PlasticityOptions, PreSignal, Relaxation, Target,
+    TargetDynamics, plasticity_step,
+};
 pub use somas::{
     AdaptationCurrent, AdaptiveThreshold, Soma, SomaForm, SomaModel, SomaOptions, SomaState, soma_step,
 };

@@ -13,8 +13,10 @@ use std::sync::Arc;
 use crate::composed::T;
 use crate::cpu::{self, HostBackend};
 use crate::delays::{self, DelayOrder};
+use crate::eligibility::{self, EligibilityForm};
 use crate::philox::Stream;
 use crate::planes::Planes;
+use crate::plasticity::{self, Context, MaybeInt, PlasticityForm};
 use crate::somas::{self, SomaForm};
 use crate::traces::{self, LazyDecay, Trace};
 use crate::{StepOps, random};
@@ -136,6 +138,48 @@ macro_rules! host_kernels {
             ) -> FloatTensor<Self> {
                 cpu::delays::currents::<Self>(&history, &weight, &order, newest)
                     .unwrap_or_else(|| delays::currents::<Self>(history, weight, steps, order.max(), newest))
+            }
+
+            fn plasticity_step(
+                mut weight: FloatTensor<Self>,
+                steps: MaybeInt<Self>,
+                planes: Planes<Self>,
+                form: PlasticityForm,
+            ) -> (FloatTensor<Self>, Planes<Self>) {
+                let mut next = planes.into_source();
+                let terms = form.terms.map(|()| next());
+                let mut target = form.target.map(|dynamics| (next(), dynamics));
+                let order = form.order.as_deref();
+                let moving = target.as_mut().map(|(z, dynamics)| (z, *dynamics));
+                let done = cpu::plasticity::step::<Self>(&mut weight, moving, &terms, order, form.options);
+                if done.is_some() {
+                    return (weight, Planes(target.into_iter().map(|(z, _)| z).collect()));
+                }
+                let context = Context { steps: steps.into_option(), order };
+                let target = target.map(|(z, dynamics)| (T(z), dynamics));
+                let (weight, target) =
+                    plasticity::step(weight, terms.map(T::<Self>), target, &context, form.options);
+                (weight, Planes(target.into_iter().collect()))
+            }
+
+            fn eligibility_step(
+                mut weight: FloatTensor<Self>,
+                mut eligibility: FloatTensor<Self>,
+                steps: MaybeInt<Self>,
+                planes: Planes<Self>,
+                form: EligibilityForm,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+                let mut next = planes.into_source();
+                let terms = form.terms.as_ref().map(|()| next());
+                let modulation = next();
+                let both = [&mut weight, &mut eligibility];
+                if cpu::eligibility::step::<Self>(both, &terms, &modulation, &form).is_some() {
+                    return (weight, eligibility);
+                }
+                let context = Context { steps: steps.into_option(), order: form.order.as_deref() };
+                let (terms, modulation) = (terms.map(T::<Self>), T(modulation));
+                let decay = form.decay;
+                eligibility::step(weight, eligibility, terms, modulation, decay, &context, form.options)
             }
         }
     };

@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use crate::composed::T;
 use crate::delays::{self, DelayOrder};
+use crate::eligibility::{self, EligibilityForm};
 use crate::philox::Stream;
 use crate::planes::Planes;
+use crate::plasticity::{self, Context, MaybeInt, PlasticityForm};
 use crate::somas::{self, SomaForm};
 use crate::traces::{self, LazyDecay, Trace};
 use crate::{SpikeOps, random};
@@ -129,5 +131,38 @@ pub trait StepOps: SpikeOps {
         newest: usize,
     ) -> FloatTensor<Self> {
         delays::currents::<Self>(history, weight, steps, order.max(), newest)
+    }
+
+    /// See [`plasticity_step`](crate::plasticity_step). Returns the weight and at most one plane: the target.
+    #[fusion(default)]
+    fn plasticity_step(
+        weight: FloatTensor<Self>,
+        #[extension_type] steps: MaybeInt<Self>,
+        #[extension_type] planes: Planes<Self>,
+        form: PlasticityForm,
+    ) -> (FloatTensor<Self>, Planes<Self>) {
+        let mut next = planes.into_source();
+        let terms = form.terms.map(|()| T::<Self>(next()));
+        let target = form.target.map(|dynamics| (T(next()), dynamics));
+        let context = Context { steps: steps.into_option(), order: form.order.as_deref() };
+        let (weight, target) = plasticity::step(weight, terms, target, &context, form.options);
+        (weight, Planes(target.into_iter().collect()))
+    }
+
+    /// See [`eligibility_step`](crate::eligibility_step). Returns weight and eligibility.
+    #[fusion(default)]
+    fn eligibility_step(
+        weight: FloatTensor<Self>,
+        eligibility: FloatTensor<Self>,
+        #[extension_type] steps: MaybeInt<Self>,
+        #[extension_type] planes: Planes<Self>,
+        form: EligibilityForm,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let mut next = planes.into_source();
+        let terms = form.terms.map(|()| T::<Self>(next()));
+        let modulation = T(next());
+        let context = Context { steps: steps.into_option(), order: form.order.as_deref() };
+        let decay = form.decay;
+        eligibility::step(weight, eligibility, terms, modulation, decay, &context, form.options)
     }
 }

@@ -46,7 +46,7 @@ pub(crate) fn read<B: HostBackend>(
 }
 
 /// The slot of `delay` steps ago.
-fn slot(newest: usize, slots: usize, delay: usize) -> usize {
+pub(super) fn slot(newest: usize, slots: usize, delay: usize) -> usize {
     let slot = newest + slots - delay;
     if slot >= slots { slot - slots } else { slot }
 }

@@ -3,10 +3,12 @@
 
 pub(crate) mod delays;
 pub(crate) mod draws;
+pub(crate) mod eligibility;
 pub(crate) mod events;
 mod lanes;
 pub(crate) mod leaky;
 mod math;
+pub(crate) mod plasticity;
 pub(crate) mod somas;
 pub(crate) mod traces;
 
