@@ -11,6 +11,7 @@ mod plasticity;
 mod random;
 mod rules;
 mod somas;
+mod sparse;
 mod traces;
 
 use spark::burn::tensor::TensorData;

@@ -21,6 +21,7 @@
 //! * [`DelayRing`]: spikes that arrive some steps later, by unit or by synapse.
 //! * [`plasticity_step`], [`eligibility_step`]: local learning rules, at the synapses with an event where
 //!   the rule allows it.
+//! * [`sparse_matmul`]: the current through sparsely connected synapses.
 //! * [`random`]: random tensors.
 
 mod autodiff;
@@ -37,7 +38,9 @@ mod planes;
 mod plasticity;
 pub mod random;
 mod somas;
+mod sparse;
 mod spike;
+mod step_autodiff;
 mod step_backends;
 mod steps;
 mod surrogate;
@@ -57,6 +60,7 @@ pub use plasticity::{
 pub use somas::{
     AdaptationCurrent, AdaptiveThreshold, Soma, SomaForm, SomaModel, SomaOptions, SomaState, soma_step,
 };
+pub use sparse::{SparseDelays, SparseError, SparsePattern, SparseRows, sparse_matmul};
 pub use spike::spike;
 pub use steps::StepOps;
 pub use surrogate::{Surrogate, SurrogateError};

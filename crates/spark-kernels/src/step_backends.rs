@@ -3,9 +3,8 @@
 //! What a backend does not override runs the composed reference.
 #![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
 
-use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::{
-    Autodiff, Flex, NdArray,
+    Flex, NdArray,
     tensor::{FloatTensor, IntTensor},
 };
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use crate::philox::Stream;
 use crate::planes::Planes;
 use crate::plasticity::{self, Context, MaybeInt, PlasticityForm};
 use crate::somas::{self, SomaForm};
+use crate::sparse::{self, SparseDelays, SparseRows};
 use crate::traces::{self, LazyDecay, Trace};
 use crate::{StepOps, random};
 
@@ -181,6 +181,56 @@ macro_rules! host_kernels {
                 let decay = form.decay;
                 eligibility::step(weight, eligibility, terms, modulation, decay, &context, form.options)
             }
+
+            fn sparse_matmul(
+                spikes: FloatTensor<Self>,
+                values: FloatTensor<Self>,
+                sources: IntTensor<Self>,
+                targets: IntTensor<Self>,
+                pattern: Arc<SparseRows>,
+            ) -> FloatTensor<Self> {
+                cpu::sparse::product::<Self>(&spikes, &values, &pattern).unwrap_or_else(|| {
+                    sparse::product::<Self>(spikes, values, sources, targets, pattern.post)
+                })
+            }
+
+            fn sparse_matmul_values_gradient(
+                spikes: FloatTensor<Self>,
+                gradient: FloatTensor<Self>,
+                sources: IntTensor<Self>,
+                targets: IntTensor<Self>,
+                pattern: Arc<SparseRows>,
+            ) -> FloatTensor<Self> {
+                cpu::sparse::values_gradient::<Self>(&spikes, &gradient, &pattern)
+                    .unwrap_or_else(|| sparse::values_gradient::<Self>(spikes, gradient, sources, targets))
+            }
+
+            fn sparse_matmul_spikes_gradient(
+                gradient: FloatTensor<Self>,
+                values: FloatTensor<Self>,
+                sources: IntTensor<Self>,
+                targets: IntTensor<Self>,
+                pattern: Arc<SparseRows>,
+            ) -> FloatTensor<Self> {
+                cpu::sparse::spikes_gradient::<Self>(&gradient, &values, &pattern).unwrap_or_else(|| {
+                    sparse::spikes_gradient::<Self>(gradient, values, sources, targets, pattern.pre())
+                })
+            }
+
+            fn sparse_currents(
+                history: FloatTensor<Self>,
+                values: FloatTensor<Self>,
+                sources: IntTensor<Self>,
+                targets: IntTensor<Self>,
+                steps: IntTensor<Self>,
+                pattern: SparseDelays,
+                newest: usize,
+            ) -> FloatTensor<Self> {
+                let SparseDelays { rows, order } = pattern;
+                cpu::sparse::currents::<Self>(&history, &values, &rows, &order, newest).unwrap_or_else(|| {
+                    sparse::currents::<Self>(history, values, sources, targets, steps, rows.post, newest)
+                })
+            }
         }
     };
 }
@@ -190,5 +240,3 @@ host_kernels!(NdArray);
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 impl StepOps for burn_cubecl::CubeBackend {}
-
-impl<B: StepOps, C: CheckpointStrategy> StepOps for Autodiff<B, C> {}

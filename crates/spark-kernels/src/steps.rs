@@ -14,6 +14,7 @@ use crate::philox::Stream;
 use crate::planes::Planes;
 use crate::plasticity::{self, Context, MaybeInt, PlasticityForm};
 use crate::somas::{self, SomaForm};
+use crate::sparse::{self, SparseDelays, SparseRows};
 use crate::traces::{self, LazyDecay, Trace};
 use crate::{SpikeOps, random};
 
@@ -164,5 +165,58 @@ pub trait StepOps: SpikeOps {
         let context = Context { steps: steps.into_option(), order: form.order.as_deref() };
         let decay = form.decay;
         eligibility::step(weight, eligibility, terms, modulation, decay, &context, form.options)
+    }
+
+    /// See [`sparse_matmul`](crate::sparse_matmul).
+    #[fusion(default)]
+    fn sparse_matmul(
+        spikes: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        sources: IntTensor<Self>,
+        targets: IntTensor<Self>,
+        pattern: Arc<SparseRows>,
+    ) -> FloatTensor<Self> {
+        sparse::product::<Self>(spikes, values, sources, targets, pattern.post)
+    }
+
+    /// The gradient of [`sparse_matmul`](crate::sparse_matmul) with respect to the values, `[synapses]`, given
+    /// that of its output.
+    #[fusion(default)]
+    fn sparse_matmul_values_gradient(
+        spikes: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        sources: IntTensor<Self>,
+        targets: IntTensor<Self>,
+        _pattern: Arc<SparseRows>,
+    ) -> FloatTensor<Self> {
+        sparse::values_gradient::<Self>(spikes, gradient, sources, targets)
+    }
+
+    /// The gradient of [`sparse_matmul`](crate::sparse_matmul) with respect to the spikes, `[rows, pre]`,
+    /// given that of its output.
+    #[fusion(default)]
+    fn sparse_matmul_spikes_gradient(
+        gradient: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        sources: IntTensor<Self>,
+        targets: IntTensor<Self>,
+        pattern: Arc<SparseRows>,
+    ) -> FloatTensor<Self> {
+        sparse::spikes_gradient::<Self>(gradient, values, sources, targets, pattern.pre())
+    }
+
+    /// See [`DelayRing::sparse_currents`](crate::DelayRing::sparse_currents).
+    #[fusion(default)]
+    fn sparse_currents(
+        history: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        sources: IntTensor<Self>,
+        targets: IntTensor<Self>,
+        steps: IntTensor<Self>,
+        pattern: SparseDelays,
+        newest: usize,
+    ) -> FloatTensor<Self> {
+        let post = pattern.rows.post;
+        sparse::currents::<Self>(history, values, sources, targets, steps, post, newest)
     }
 }

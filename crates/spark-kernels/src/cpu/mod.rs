@@ -10,6 +10,7 @@ pub(crate) mod leaky;
 mod math;
 pub(crate) mod plasticity;
 pub(crate) mod somas;
+pub(crate) mod sparse;
 pub(crate) mod traces;
 
 use burn::backend::{Backend, Flex, NdArray, tensor::FloatTensor};
