@@ -2,11 +2,21 @@
 #![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
 
 pub(crate) mod conv;
+pub(crate) mod delays;
+pub(crate) mod draws;
+pub(crate) mod eligibility;
 pub(crate) mod events;
+mod lanes;
+mod lists;
 mod masks;
+mod math;
+pub(crate) mod plasticity;
 pub(crate) mod pool;
 pub(crate) mod scan;
+pub(crate) mod somas;
+pub(crate) mod sparse;
 pub(crate) mod support;
+pub(crate) mod traces;
 
 use burn::backend::{Backend, Flex, NdArray, tensor::FloatTensor};
 use burn::tensor::{Bytes, DType, Shape};
@@ -20,6 +30,9 @@ pub(crate) trait HostBackend: Backend {
     fn slice(tensor: &FloatTensor<Self>) -> Option<Cow<'_, [f32]>>;
 
     /// The elements in row-major order for writing, when they are `f32` and nobody else holds them.
+    fn unique_slice_mut(tensor: &mut FloatTensor<Self>) -> Option<&mut [f32]>;
+
+    /// The elements in row-major order for writing, when they are `f32`; copied first if shared.
     fn slice_mut(tensor: &mut FloatTensor<Self>) -> Option<&mut [f32]>;
 
     /// A tensor of the given elements in row-major order.
@@ -38,6 +51,15 @@ impl HostBackend for Flex {
     }
 
     fn slice_mut(tensor: &mut FlexTensor) -> Option<&mut [f32]> {
+        if !tensor.is_unique() || !tensor.is_contiguous() {
+            let values = Self::slice(tensor)?.into_owned();
+            *tensor = Self::tensor(values, tensor.layout().shape().clone());
+        }
+        let (start, end) = tensor.layout().contiguous_offsets()?;
+        (tensor.dtype() == DType::F32).then(|| &mut tensor.storage_mut::<f32>()[start..end])
+    }
+
+    fn unique_slice_mut(tensor: &mut FlexTensor) -> Option<&mut [f32]> {
         if tensor.dtype() != DType::F32 {
             return None;
         }
@@ -63,6 +85,17 @@ impl HostBackend for NdArray {
     }
 
     fn slice_mut(tensor: &mut NdArrayTensor) -> Option<&mut [f32]> {
+        let NdArrayTensor::F32(storage) = tensor else {
+            return None;
+        };
+        let array = storage.ensure_owned();
+        if !array.is_standard_layout() {
+            *array = array.as_standard_layout().into_owned().into_shared();
+        }
+        array.as_slice_mut()
+    }
+
+    fn unique_slice_mut(tensor: &mut NdArrayTensor) -> Option<&mut [f32]> {
         match tensor {
             NdArrayTensor::F32(storage) if storage.is_unique() => storage.ensure_owned().as_slice_mut(),
             _ => None,

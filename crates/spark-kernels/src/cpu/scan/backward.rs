@@ -82,7 +82,7 @@ pub(crate) fn backward<B: HostBackend>(
         &mut d_adaptation_decay,
         &mut d_adaptation_strength,
     ];
-    pass.run(B::slice_mut(&mut d_input)?, planes);
+    pass.run(B::unique_slice_mut(&mut d_input)?, planes);
     Some(ScanGradients {
         input: d_input,
         membrane: B::tensor(d_membrane, state_shape.clone()),
@@ -103,7 +103,7 @@ fn destination<B: HostBackend>(
     fresh: impl FnOnce() -> FloatTensor<B>,
 ) -> (FloatTensor<B>, Option<Maybe<B>>) {
     match arriving {
-        Maybe::Present(mut gradient) => match B::slice_mut(&mut gradient).is_some() {
+        Maybe::Present(mut gradient) => match B::unique_slice_mut(&mut gradient).is_some() {
             true => (gradient, None),
             false => (fresh(), Some(Maybe::Present(gradient))),
         },
