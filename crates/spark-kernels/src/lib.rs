@@ -22,6 +22,8 @@ mod backends;
 mod composed;
 mod conv;
 mod cpu;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod gpu;
 mod ops;
 pub mod philox;
 mod pool;
