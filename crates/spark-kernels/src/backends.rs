@@ -117,4 +117,19 @@ host_kernels!(Flex);
 host_kernels!(NdArray);
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-impl SpikeOps for burn_cubecl::CubeBackend {}
+impl SpikeOps for burn_cubecl::CubeBackend {
+    fn unit_scan(inputs: ScanInputs<Self>, keep: bool, options: ScanOptions) -> ScanOutputs<Self> {
+        crate::gpu::scan::forward(&inputs, keep, options)
+            .unwrap_or_else(|| scan::forward(inputs, keep, options))
+    }
+
+    fn unit_scan_backward(
+        saved: ScanSaved<Self>,
+        gradients: ScanOutputGradients<Self>,
+        wanted: Wanted,
+        options: ScanOptions,
+    ) -> ScanGradients<Self> {
+        crate::gpu::scan::backward(&saved, &gradients, wanted, options)
+            .unwrap_or_else(|| scan::backward(saved, gradients, wanted, options))
+    }
+}

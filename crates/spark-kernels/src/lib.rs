@@ -35,6 +35,8 @@ mod conv;
 mod cpu;
 mod delays;
 mod eligibility;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod gpu;
 mod ops;
 mod pair_types;
 pub mod philox;

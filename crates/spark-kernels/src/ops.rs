@@ -166,7 +166,7 @@ pub trait SpikeOps: Backend {
     }
 
     /// See [`unit_scan`](crate::unit_scan). With `keep` the checkpoints for the backward pass come too.
-    #[fusion(default)]
+    #[fusion(meta = crate::gpu::metadata::unit_scan)]
     fn unit_scan(
         #[extension_type] inputs: ScanInputs<Self>,
         keep: bool,
@@ -176,7 +176,7 @@ pub trait SpikeOps: Backend {
     }
 
     /// The gradients of [`unit_scan`](crate::unit_scan).
-    #[fusion(default)]
+    #[fusion(meta = crate::gpu::metadata::unit_scan_backward)]
     fn unit_scan_backward(
         #[extension_type] saved: ScanSaved<Self>,
         #[extension_type] gradients: ScanOutputGradients<Self>,

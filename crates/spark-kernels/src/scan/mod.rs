@@ -20,6 +20,11 @@ pub use unit::{Adaptation, Unit, UnitSequence, UnitState, unit_scan};
 pub(crate) use backward::backward;
 pub(crate) use forward::forward;
 pub(crate) use tensors::{Parts, checkpoint_interval};
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+pub(crate) use tensors::{
+    ScanGradientsMetadata, ScanInputsMetadata, ScanOutputGradientsMetadata, ScanOutputsMetadata,
+    ScanSavedMetadata,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::Surrogate;
 
 /// What a spike does to the membrane.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reset {
     /// The threshold is subtracted: what lies above it is kept.

@@ -68,7 +68,7 @@ impl<B: Backend> ScanInputs<B> {
 }
 
 /// Which parts a unit has.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Parts {
     pub spikes: bool,
     pub current: bool,
