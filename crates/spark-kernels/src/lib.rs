@@ -10,7 +10,8 @@
 //! * [`Surrogate`]: the derivative that stands in for that of the step function.
 //! * [`spike`](spike()): one threshold crossing per element, differentiable through a surrogate.
 //!   [`spike_with_slope`] learns its slope, [`spike_with`] takes one of your own.
-//! * [`spike_matmul`], [`spike_linear`]: the current through synapses, read from active units only where that pays.
+//! * [`spike_matmul`], [`spike_linear`]: the current through synapses, read from active units only where
+//!   that pays.
 //! * [`spike_conv2d`]: the same through convolutional synapses.
 //! * [`window_maximum`]: pooling.
 //! * [`unit_scan`]: a whole sequence of units as one operation; [`leaky_scan`], [`current_scan`],

@@ -33,6 +33,11 @@ pub const WORKLOADS: &[Workload] = &[
         },
     },
     Workload {
+        name: "mlp_784_1024_10_T1000_B64",
+        baseline: BASELINE,
+        run: |bench| train(bench, &NetworkConfig::mlp(&[784, 1024, 10], leaky()), 1000, 64),
+    },
+    Workload {
         name: "conv_12C5_MP2_64C5_MP2_10_T25_B64",
         baseline: BASELINE,
         run: |bench| train(bench, &NetworkConfig::conv([1, 28, 28], 10, leaky()), 25, 64),
