@@ -13,7 +13,7 @@
 //! * [`spike_matmul`], [`spike_linear`]: the current through synapses, read from active units only where
 //!   that pays.
 //! * [`spike_conv2d`]: the same through convolutional synapses.
-//! * [`window_maximum`]: pooling.
+//! * [`window_maximum`] pools.
 //! * [`unit_scan`]: a whole sequence of units as one operation; [`leaky_scan`], [`current_scan`],
 //!   [`adaptive_scan`] and [`integrator_scan`] for the common ones.
 //! * [`philox`]: counter-based random numbers, the same bits on every backend.

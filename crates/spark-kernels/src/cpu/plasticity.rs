@@ -65,11 +65,14 @@ pub(super) struct Touched {
     spiked: bool,
 }
 
+/// A term of a rule: what it depends on, and its two factors.
+type Term<'a> = (Kind, Cow<'a, [f32]>, Cow<'a, [f32]>);
+
 impl<'a> SpikeTerms<'a> {
     /// From the terms of a rule as slices, for weights `[pre, post]`.
     pub fn new(
-        on_pre: Option<(Kind, Cow<'a, [f32]>, Cow<'a, [f32]>)>,
-        on_post: Option<(Kind, Cow<'a, [f32]>, Cow<'a, [f32]>)>,
+        on_pre: Option<Term<'a>>,
+        on_post: Option<Term<'a>>,
         order: Option<&'a DelayOrder>,
         [pre, post]: [usize; 2],
     ) -> Self {

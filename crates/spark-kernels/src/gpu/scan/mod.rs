@@ -2,6 +2,7 @@
 //!
 //! The arithmetic is that of the reference in `crate::scan`; compilers of kernels may contract a product and a
 //! sum, so that values agree to rounding.
+#![allow(clippy::manual_div_ceil, clippy::manual_is_multiple_of, clippy::collapsible_if)] // Kernels know none of these.
 
 mod back;
 mod backward;
