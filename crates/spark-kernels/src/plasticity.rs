@@ -145,7 +145,7 @@ impl<B: Backend> MaybeInt<B> {
 /// | Oja | `s_j` | `y_i` | | | `−y_i²` |
 /// | Zenke | `s_j` | `b·y_i + d` | `a·ȳ_i·s_i` | `x_j` | `c·y_i³·s_i` |
 ///
-/// Rows are samples, or samples times parameter sets (see [`PairTypes`]). A third factor of a sample, a pre-
+/// Rows are samples, or samples times parameter sets (see [`PairTypes`](crate::PairTypes)). A third factor of a sample, a pre-
 /// or a postsynaptic unit is multiplied into the tensors of the terms.
 ///
 /// On the CPU, in place where nothing else holds the weights, and only at synapses with an event unless the
