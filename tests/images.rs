@@ -83,7 +83,8 @@ fn convolve(case: &Convolution, device: &Device, ours: bool) -> Vec<TensorData> 
     };
     let scale = draw(output.dims(), case.seed, "scale", &device);
     // After pooling most of the gradient is zero; the sparse way has to be right for any.
-    let scale = if case.seed % 2 == 0 { scale.clone() * scale.greater_elem(0.5).float() } else { scale };
+    let scale =
+        if case.seed.is_multiple_of(2) { scale.clone() * scale.greater_elem(0.5).float() } else { scale };
     let gradients = (output.clone() * scale).sum().backward();
     let mut found = vec![output.into_data()];
     found.push(image.grad(&gradients).expect("of the image").into_data());
@@ -106,7 +107,7 @@ fn pool(shape: [usize; 4], window: [usize; 2], seed: u64, device: &Device, ours:
     let device = device.clone().autodiff();
     let numbers = draw(shape, seed, "pixels", &device);
     // Half of the cases are full of ties.
-    let image = if seed % 2 == 0 { numbers.greater_elem(0.3).float() } else { numbers };
+    let image = if seed.is_multiple_of(2) { numbers.greater_elem(0.3).float() } else { numbers };
     let image = image.detach().require_grad();
     let output = if ours {
         window_maximum(image.clone(), window)

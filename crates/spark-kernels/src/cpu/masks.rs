@@ -315,7 +315,9 @@ mod tests {
 
     fn pattern(rows: usize, width: usize) -> Vec<f32> {
         let stream = crate::philox::Stream::new(3, 1, 4);
-        (0..(rows * width) as u32).map(|i| f32::from(u8::from(stream.words(i)[0] % 5 == 0))).collect()
+        (0..(rows * width) as u32)
+            .map(|i| f32::from(u8::from(stream.words(i)[0].is_multiple_of(5))))
+            .collect()
     }
 
     #[test]
