@@ -7,12 +7,16 @@ use burn::backend::{Flex, NdArray, tensor::FloatTensor};
 
 use crate::composed::T;
 use crate::leaky::{self, OutputGradients, Saved};
-use crate::{LeakyScan, Maybe, SpikeConv2d, SpikeOps, conv, cpu, pool, synapses};
+use crate::{LeakyScan, Maybe, SpikeConv2d, SpikeOps, Surrogate, conv, cpu, pool, synapses};
 
 /// The kernels for tensors that are slices in memory; another element type than `f32` takes the reference.
 macro_rules! host_kernels {
     ($backend:ty) => {
         impl SpikeOps for $backend {
+            fn spike(x: FloatTensor<Self>, _: Surrogate) -> FloatTensor<Self> {
+                cpu::spike::forward::<Self>(&x).unwrap_or_else(|| T::<Self>(x).step().0)
+            }
+
             fn spike_linear(
                 spikes: FloatTensor<Self>,
                 weight: FloatTensor<Self>,

@@ -9,7 +9,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 use std::borrow::Cow;
 
-use super::{HostBackend, columns_mut};
+use super::{HostBackend, columns_mut, crossing};
 use crate::composed::T;
 use crate::leaky::{LeakyGradients, OutputGradients, Saved};
 use crate::surrogate::formula::with_derivative;
@@ -110,12 +110,6 @@ fn forward_step(
             step::<true>(inputs, outputs, |u, _, _| u, integrate);
         }
     }
-}
-
-/// Exactly 1 for `x > 0`, else 0.
-#[inline(always)]
-fn crossing(x: f32) -> f32 {
-    if x > 0.0 { 1.0 } else { 0.0 }
 }
 
 /// The fused backward pass; `None` when a tensor is not `f32`.

@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod leaky;
 mod masks;
 pub(crate) mod pool;
+pub(crate) mod spike;
 
 use burn::backend::{Backend, Flex, NdArray, tensor::FloatTensor};
 use burn::tensor::{Bytes, DType, Shape};
@@ -55,6 +56,12 @@ impl HostBackend for NdArray {
             .expect("as many values as the shape has elements");
         NdArrayTensor::from(array.into_shared())
     }
+}
+
+/// Exactly 1 for `x > 0`, else 0.
+#[inline(always)]
+fn crossing(x: f32) -> f32 {
+    if x > 0.0 { 1.0 } else { 0.0 }
 }
 
 /// Cuts every row of `rows × width` into pieces of `lanes` columns and gathers the pieces by column, so that
