@@ -115,12 +115,21 @@ host_kernels!(Flex);
 host_kernels!(NdArray);
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-impl SpikeOps for burn_cubecl::CubeBackend {}
+impl SpikeOps for burn_cubecl::CubeBackend {
+    fn spike_linear_few_rows(
+        spikes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Maybe<Self>,
+    ) -> FloatTensor<Self> {
+        crate::gpu::synapses::product(&spikes, &weight, bias.as_option())
+            .unwrap_or_else(|| synapses::linear::<Self>(spikes, weight, bias))
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Reset, Surrogate};
+    use crate::Reset;
     use burn::backend::TensorMetadata;
     use burn::tensor::Shape;
     use cpu::HostBackend;

@@ -12,7 +12,7 @@
 //!   [`spike_with_slope`] learns its slope, [`spike_with`] takes one of your own.
 //! * [`spike_matmul`], [`spike_linear`]: the current through synapses, read from active units only where that pays.
 //! * [`spike_conv2d`]: the same through convolutional synapses.
-//! * [`window_maximum`]: pooling.
+//! * [`window_maximum`]: maxima over windows of images.
 //! * [`leaky_scan`]: a whole sequence of leaky integrate-and-fire units as one operation.
 //! * [`philox`]: counter-based random numbers, the same bits on every backend.
 
@@ -21,6 +21,8 @@ mod backends;
 mod composed;
 mod conv;
 mod cpu;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod gpu;
 mod leaky;
 mod ops;
 pub mod philox;

@@ -1,0 +1,3 @@
+//! Kernels for the backends that compile for the device at run time.
+
+pub(crate) mod synapses;
