@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 #[global_allocator]
-static ALLOCATOR: spark::Allocator = spark::Allocator;
+static ALLOCATOR: spark::memory::Allocator = spark::memory::Allocator;
 
 fn main() {
     let mut criterion = Criterion::default()

@@ -2,7 +2,7 @@
 
 use super::{Case, Checked, agree, floats};
 use spark::burn::tensor::activation::sigmoid;
-use spark::kernels::{LeakyScan, LeakySequence, leaky_scan, spike, spike_matmul};
+use spark::kernels::{ScanOptions, current_scan, leaky_scan, spike, spike_matmul};
 use spark::prelude::*;
 use std::collections::BTreeMap;
 
@@ -67,25 +67,36 @@ fn units(case: &Case, layer: usize, input: Tensor<3>) -> Checked<Units> {
     }
 }
 
-/// A scan from zero; decay and threshold `[1]`.
-fn scan(input: Tensor<3>, decay: Tensor<1>, threshold: Tensor<1>, options: LeakyScan) -> LeakySequence {
+/// Spikes and potential of a scan from zero; decay and threshold `[1]`.
+fn scan(input: Tensor<3>, decay: Tensor<1>, threshold: Tensor<1>, options: ScanOptions) -> Units {
     let [_, batch, units] = input.dims();
     let start = Tensor::zeros([batch, units], &input.device());
-    leaky_scan(input, start, decay, threshold, options)
+    let options = ScanOptions { potential: true, ..options };
+    let out = leaky_scan(input, start, decay, threshold, options);
+    Units::new(out.spikes, out.potential.expect("asked for"))
 }
 
-/// `I[t] = α·I[t−1] + x[t]`.
-fn low_pass(input: Tensor<3>, decay: f32) -> Tensor<3> {
+/// The same with a synaptic current; decays of membrane and current, and the threshold.
+fn scan_current(
+    input: Tensor<3>,
+    [decay, current_decay, threshold]: [f32; 3],
+    options: ScanOptions,
+) -> Units {
+    let [_, batch, units] = input.dims();
     let device = input.device();
-    let options = LeakyScan { reset: Reset::None, ..Default::default() };
-    scan(input, Tensor::from_floats([decay], &device), Tensor::ones([1], &device), options).potential
+    let start = || Tensor::zeros([batch, units], &device);
+    let number = |value: f32| Tensor::from_floats([value], &device);
+    let options = ScanOptions { potential: true, ..options };
+    let (decay, current_decay) = (number(decay), number(current_decay));
+    let out = current_scan(input, start(), start(), decay, current_decay, number(threshold), options);
+    Units::new(out.spikes, out.potential.expect("asked for"))
 }
 
 /// snnTorch differentiates the spike that leaves a unit, never the one that resets it.
-fn snntorch_options(case: &Case) -> Checked<LeakyScan> {
+fn snntorch_options(case: &Case) -> Checked<ScanOptions> {
     // The layers that have no such choice reset a step later.
     let reset_delay = case.param("reset_delay") != false;
-    Ok(LeakyScan { reset: reset(case)?, reset_delay, reset_gradient: false, surrogate: surrogate(case)? })
+    Ok(ScanOptions { reset: reset(case)?, reset_delay, surrogate: surrogate(case)?, ..Default::default() })
 }
 
 fn snntorch_leaky(case: &Case, layer: usize, input: Tensor<3>) -> Checked<Units> {
@@ -101,7 +112,7 @@ fn snntorch_leaky(case: &Case, layer: usize, input: Tensor<3>) -> Checked<Units>
     };
     let (decay, threshold) = (parameter("beta", "learn_beta")?, parameter("threshold", "learn_threshold")?);
     let out = scan(input, decay, threshold, snntorch_options(case)?);
-    Ok(Units { learned, ..Units::new(out.spikes, out.potential) })
+    Ok(Units { learned, ..out })
 }
 
 /// The entries of the first axis.
@@ -137,11 +148,8 @@ fn subtracted_at_once(case: &Case, input: Tensor<3>) -> Checked<Units> {
 
 /// snnTorch's Synaptic: a current that decays with α drives a leaky unit.
 fn synaptic(case: &Case, input: Tensor<3>) -> Checked<Units> {
-    let device = input.device();
-    let number = |name: &str| Ok::<_, String>(Tensor::from_floats([case.number(name)?], &device));
-    let current = low_pass(input, case.number("alpha")?);
-    let out = scan(current, number("beta")?, number("threshold")?, snntorch_options(case)?);
-    Ok(Units::new(out.spikes, out.potential))
+    let numbers = [case.number("beta")?, case.number("alpha")?, case.number("threshold")?];
+    Ok(scan_current(input, numbers, snntorch_options(case)?))
 }
 
 /// snnTorch's Alpha: an excitatory and an inhibitory trace, and a membrane that is their scaled sum. A reset sets
@@ -180,7 +188,7 @@ fn spikingjelly(case: &Case, input: Tensor<3>, leak: Option<Tensor<1>>) -> Check
         value => return Err(format!("unknown v_reset {value}")),
     };
     let reset_gradient = case.param("detach_reset") != true;
-    let options = LeakyScan { reset, reset_delay: false, reset_gradient, surrogate: surrogate(case)? };
+    let options = ScanOptions { reset, reset_gradient, surrogate: surrogate(case)?, ..Default::default() };
     let input = match &leak {
         Some(leak) if case.param("decay_input") != false => input * leak.clone().unsqueeze(),
         _ => input,
@@ -188,8 +196,8 @@ fn spikingjelly(case: &Case, input: Tensor<3>, leak: Option<Tensor<1>>) -> Check
     let decay = leak.map_or_else(|| Tensor::ones([1], &device), |leak| -leak + 1.0);
     let out = scan(input, decay, Tensor::from_floats([threshold], &device), options);
     let membrane = match reset {
-        Reset::Subtract => out.potential - out.spikes.clone() * threshold,
-        _ => out.potential * (-out.spikes.clone() + 1.0),
+        Reset::Subtract => out.membrane - out.spikes.clone() * threshold,
+        _ => out.membrane * (-out.spikes.clone() + 1.0),
     };
     Ok(Units::new(out.spikes, membrane))
 }
@@ -200,16 +208,13 @@ fn norse(case: &Case, input: Tensor<3>) -> Checked<Units> {
     if case.number("v_leak")? != 0.0 || case.number("v_reset")? != 0.0 {
         return Err("v_leak and v_reset other than 0 are unknown".into());
     }
-    let device = input.device();
     let dt = case.number("dt")?;
     let (membrane_rate, synapse_rate) = (dt * case.number("tau_mem_inv")?, dt * case.number("tau_syn_inv")?);
-    let current = low_pass(input, 1.0 - synapse_rate);
     let surrogate = surrogate(case)?;
-    let options = LeakyScan { reset: Reset::Zero, reset_delay: false, reset_gradient: true, surrogate };
-    let decay = Tensor::from_floats([1.0 - membrane_rate], &device);
-    let threshold = Tensor::from_floats([case.number("v_th")?], &device);
-    let out = scan(current * membrane_rate, decay, threshold, options);
-    let membrane = out.potential * (-out.spikes.clone() + 1.0);
+    let options = ScanOptions { reset: Reset::Zero, reset_gradient: true, surrogate, ..Default::default() };
+    let numbers = [1.0 - membrane_rate, 1.0 - synapse_rate, case.number("v_th")?];
+    let out = scan_current(input * membrane_rate, numbers, options);
+    let membrane = out.membrane * (-out.spikes.clone() + 1.0);
     Ok(Units::new(out.spikes, membrane))
 }
 

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use commands::{bench, devices, eval, inspect, predict, train};
 
 #[global_allocator]
-static ALLOCATOR: spark::Allocator = spark::Allocator;
+static ALLOCATOR: spark::memory::Allocator = spark::memory::Allocator;
 
 /// Spark: a spiking-neural-network toolkit.
 #[derive(Parser)]
@@ -31,6 +31,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    spark::memory::keep_pages();
     let filter = tracing_subscriber::EnvFilter::try_from_env("SPARK_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

@@ -14,7 +14,8 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{LeakyScan, Maybe, SpikeConv2d, SpikeOps, Surrogate};
+use crate::scan::{self, ScanInputs, ScanOptions, ScanOutputs};
+use crate::{Maybe, Needed, SpikeConv2d, SpikeOps, Surrogate};
 
 impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
     fn spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
@@ -43,21 +44,31 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
         spikes: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: Maybe<Self>,
+        needed: Needed<Self>,
+        half_width: f32,
     ) -> FloatTensor<Self> {
         /// Spikes, weight and, where there is one, bias.
         #[derive(Debug)]
         struct SpikeLinear<const N: usize>;
 
+        #[derive(Clone, Debug)]
+        struct State<B: Backend> {
+            spikes: FloatTensor<B>,
+            weight: FloatTensor<B>,
+            needed: Needed<B>,
+            half_width: f32,
+        }
+
         impl<B: SpikeOps, const N: usize> Backward<B, N> for SpikeLinear<N> {
-            type State = (FloatTensor<B>, FloatTensor<B>);
+            type State = State<B>;
 
             fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
-                let (spikes, weight) = ops.state;
+                let State { spikes, weight, needed, half_width } = ops.state;
                 let gradient = grads.consume::<B>(&ops.node);
                 let mut parents = ops.parents.into_iter();
                 if let Some(parent) = parents.next().flatten() {
-                    let weight = B::float_transpose(weight);
-                    grads.register::<B>(parent.id, B::float_matmul(gradient.clone(), weight));
+                    let found = B::spike_linear_input_gradient(gradient.clone(), weight, needed, half_width);
+                    grads.register::<B>(parent.id, found);
                 }
                 let [weight, bias] = [parents.next().flatten(), parents.next().flatten()];
                 if weight.is_some() || bias.is_some() {
@@ -74,17 +85,25 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
 
         let (spikes, spikes_node) = spikes.into_parts();
         let (weight, weight_node) = weight.into_parts();
-        let state = (spikes.clone(), weight.clone());
-        match bias {
-            Maybe::Absent => {
-                let output = B::spike_linear(spikes, weight, Maybe::Absent);
-                record::<B, C, _, 2>(SpikeLinear, [spikes_node, weight_node], state, output)
+        // Where a gradient is needed has none itself.
+        let needed = match needed {
+            Needed::Everywhere => Needed::Everywhere,
+            Needed::Near(potential, threshold) => {
+                Needed::Near(potential.into_primitive(), threshold.into_primitive())
             }
+        };
+        let (bias, bias_node) = match bias {
+            Maybe::Absent => (Maybe::Absent, None),
             Maybe::Present(bias) => {
-                let (bias, bias_node) = bias.into_parts();
-                let output = B::spike_linear(spikes, weight, Maybe::Present(bias));
-                record::<B, C, _, 3>(SpikeLinear, [spikes_node, weight_node, bias_node], state, output)
+                let (bias, node) = bias.into_parts();
+                (Maybe::Present(bias), Some(node))
             }
+        };
+        let state = State { spikes: spikes.clone(), weight: weight.clone(), needed, half_width };
+        let output = B::spike_linear(spikes, weight, bias, Needed::Everywhere, half_width);
+        match bias_node {
+            None => record::<B, C, _, 2>(SpikeLinear, [spikes_node, weight_node], state, output),
+            Some(bias) => record::<B, C, _, 3>(SpikeLinear, [spikes_node, weight_node, bias], state, output),
         }
     }
 
@@ -159,53 +178,8 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
         record::<B, C, _, 1>(WindowMaximum, [node], (images, window), output)
     }
 
-    fn leaky_scan(
-        input: FloatTensor<Self>,
-        membrane: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        threshold: FloatTensor<Self>,
-        options: LeakyScan,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        #[derive(Clone, Debug)]
-        struct Scan<B: Backend> {
-            potential: FloatTensor<B>,
-            membrane: FloatTensor<B>,
-            decay: FloatTensor<B>,
-            threshold: FloatTensor<B>,
-            options: LeakyScan,
-        }
-
-        impl<B: SpikeOps> ManyOutputs<B, 4, 3> for Scan<B> {
-            fn backward(
-                self,
-                wanted: [bool; 4],
-                [spikes, potential, last]: [Option<FloatTensor<B>>; 3],
-            ) -> [FloatTensor<B>; 4] {
-                let (input, membrane, decay, threshold) = B::leaky_scan_backward(
-                    self.potential,
-                    self.membrane,
-                    self.decay,
-                    self.threshold,
-                    spikes.into(),
-                    potential.into(),
-                    last.into(),
-                    wanted[2] || wanted[3],
-                    self.options,
-                );
-                [input, membrane, decay, threshold]
-            }
-        }
-
-        let (input, input_node) = input.into_parts();
-        let (membrane, membrane_node) = membrane.into_parts();
-        let (decay, decay_node) = decay.into_parts();
-        let (threshold, threshold_node) = threshold.into_parts();
-        let (spikes, potential, last) =
-            B::leaky_scan(input, membrane.clone(), decay.clone(), threshold.clone(), options);
-        let scan = Scan { potential: potential.clone(), membrane, decay, threshold, options };
-        let nodes = [input_node, membrane_node, decay_node, threshold_node];
-        let [spikes, potential, last] = track::<B, C, _, 4, 3>(scan, nodes, [spikes, potential, last]);
-        (spikes, potential, last)
+    fn unit_scan(inputs: ScanInputs<Self>, _: bool, options: ScanOptions) -> ScanOutputs<Self> {
+        scan::autodiff::unit_scan::<B, C>(inputs, options)
     }
 }
 
@@ -228,10 +202,16 @@ where
 }
 
 /// The backward pass of an operation with `N` inputs and `M` outputs; `self` is what it saved.
-trait ManyOutputs<B: Backend, const N: usize, const M: usize>: Clone + Debug + Send + 'static {
+pub(crate) trait ManyOutputs<B: Backend, const N: usize, const M: usize>:
+    Clone + Debug + Send + 'static
+{
     /// Gradients of the inputs from those of the outputs; an output that nobody used has none. What is
     /// returned for an input that is not wanted is ignored.
-    fn backward(self, wanted: [bool; N], gradients: [Option<FloatTensor<B>>; M]) -> [FloatTensor<B>; N];
+    fn backward(
+        self,
+        wanted: [bool; N],
+        gradients: [Option<FloatTensor<B>>; M],
+    ) -> [Option<FloatTensor<B>>; N];
 }
 
 /// Where the outputs of one operation leave their gradients for its carrier.
@@ -270,7 +250,7 @@ where
         let wanted = ops.parents.each_ref().map(Option::is_some);
         let gradients = operation.backward(wanted, arrived);
         for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
-            if let Some(parent) = parent {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 grads.register::<B>(parent.id, gradient);
             }
         }
@@ -299,30 +279,34 @@ fn token<B: Backend>(device: &B::Device) -> FloatTensor<B> {
     B::float_zeros(Shape::from([1]), device, FloatDType::F32)
 }
 
-/// Records an operation that has run: returns its outputs on the autodiff backend.
-fn track<B, C, F, const N: usize, const M: usize>(
+/// Records an operation that has run: returns its outputs, as far as there are any, on the autodiff backend.
+pub(crate) fn track<B, C, F, const N: usize, const M: usize>(
     operation: F,
     inputs: [NodeGuard; N],
-    outputs: [FloatTensor<B>; M],
-) -> [FloatTensor<Autodiff<B, C>>; M]
+    outputs: [Option<FloatTensor<B>>; M],
+) -> [Option<FloatTensor<Autodiff<B, C>>>; M]
 where
     B: Backend,
     C: CheckpointStrategy,
     F: ManyOutputs<B, N, M>,
 {
-    let device = outputs[0].device();
+    let Some(device) = outputs.iter().flatten().next().map(TensorMetadata::device) else {
+        return [const { None }; M];
+    };
     match Carrier::<F, M>(PhantomData).prepare::<C>(inputs).compute_bound().stateful() {
-        OpsKind::UnTracked(_) => outputs.map(<Autodiff<B, C> as AutodiffBackend>::from_inner),
+        OpsKind::UnTracked(_) => {
+            outputs.map(|output| output.map(<Autodiff<B, C> as AutodiffBackend>::from_inner))
+        }
         OpsKind::Tracked(prep) => {
             let slots = Slots(Arc::new(Mutex::new([const { None }; M])));
             let carrier = prep.finish((operation, slots.clone()), token::<B>(&device));
             let mut index = 0..M;
             outputs.map(|output| {
                 let step = Output::<M>(index.next().unwrap_or_default());
-                match step.prepare::<C>([carrier.node()]).compute_bound().stateful() {
+                output.map(|output| match step.prepare::<C>([carrier.node()]).compute_bound().stateful() {
                     OpsKind::Tracked(prep) => prep.finish(slots.clone(), output),
                     OpsKind::UnTracked(prep) => prep.finish(output),
-                }
+                })
             })
         }
     }

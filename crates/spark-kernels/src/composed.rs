@@ -10,6 +10,7 @@ use std::ops::{Add, Mul, Neg, Sub};
 
 use crate::Surrogate;
 use crate::surrogate::formula::with_derivative;
+use crate::surrogate::number::Number;
 
 /// A float tensor of backend `B`.
 pub(crate) struct T<B: Backend>(pub FloatTensor<B>);
@@ -129,5 +130,42 @@ impl<B: Backend> T<B> {
         let mut lifted = vec![1; rank - shape.num_dims()];
         lifted.extend(shape.to_vec());
         Self(B::float_reshape(self.0, Shape::from(lifted)))
+    }
+}
+
+/// What steps of simulation need besides.
+impl<B: Backend> T<B> {
+    /// The same elements in another shape.
+    pub fn reshape<S: Into<Shape>>(self, shape: S) -> Self {
+        Self(B::float_reshape(self.0, shape.into()))
+    }
+
+    /// Repeated along the axes of length 1 to fill `shape`.
+    pub fn expand<S: Into<Shape>>(self, shape: S) -> Self {
+        Self(B::float_expand(self.0, shape.into()))
+    }
+
+    /// The same values without their history.
+    pub fn detach(self) -> Self {
+        Self(B::float_detach(self.0))
+    }
+
+    /// Exactly 1 where `x ≠ 0` and 0 elsewhere.
+    pub fn nonzero(self) -> Self {
+        self.abs().step()
+    }
+
+    /// `value` where `mask` is 1 and `self` where it is 0; no gradient reaches the mask.
+    pub fn replaced(self, mask: Self, value: Self) -> Self {
+        let shape = mask.shape();
+        let settings = get_device_settings::<B>(&mask.0.device());
+        let mask = B::float_greater_elem(mask.0, Scalar::from(0.0f32), settings.bool_dtype);
+        Self(B::float_mask_where(self.expand(shape.clone()).0, mask, value.expand(shape).0))
+    }
+
+    /// The smaller of both, element by element; the gradient goes to the one that is taken.
+    pub fn at_most(self, bound: Self) -> Self {
+        let above = (self.clone() - bound.clone()).step();
+        self.replaced(above, bound)
     }
 }

@@ -3,38 +3,81 @@
 //! Everything that makes a spiking network fast is one method of [`SpikeOps`], a Burn backend
 //! extension. A method's default body is composed of plain Burn operations: it is the reference, and it
 //! is what a backend without a kernel of its own runs. Callers use the functions on tensors
-//! ([`spike`](spike()), [`spike_linear`], [`leaky_scan`]) and never learn which body ran.
+//! ([`spike`](spike()), [`spike_linear`], [`unit_scan`]) and never learn which body ran.
 //!
 //! The crate knows tensors, not neurons: what a layer or a component is lives in the crates above.
 //!
 //! * [`Surrogate`]: the derivative that stands in for that of the step function.
 //! * [`spike`](spike()): one threshold crossing per element, differentiable through a surrogate.
 //!   [`spike_with_slope`] learns its slope, [`spike_with`] takes one of your own.
-//! * [`spike_matmul`], [`spike_linear`]: the current through synapses, read from active units only where that pays.
+//! * [`spike_matmul`], [`spike_linear`]: the current through synapses, read from active units only where
+//!   that pays.
 //! * [`spike_conv2d`]: the same through convolutional synapses.
-//! * [`window_maximum`]: maxima over windows of images.
-//! * [`leaky_scan`]: a whole sequence of leaky integrate-and-fire units as one operation.
+//! * [`window_maximum`] pools.
+//! * [`unit_scan`]: a whole sequence of units as one operation; [`leaky_scan`], [`current_scan`],
+//!   [`adaptive_scan`] and [`integrator_scan`] for the common ones.
 //! * [`philox`]: counter-based random numbers, the same bits on every backend.
+//!
+//! Simulation runs step by step on a state `[batch, units]`. Its operations are methods of a second
+//! extension, [`StepOps`]:
+//!
+//! * [`soma_step`]: one step of units of any model, with adaptation.
+//! * [`trace_step`], [`LazyTrace`]: exponential traces, step by step or from event to event.
+//! * [`DelayRing`]: spikes that arrive some steps later, by unit or by synapse.
+//! * [`plasticity_step`], [`eligibility_step`]: local learning rules, at the synapses with an event where
+//!   the rule allows it.
+//! * [`sparse_matmul`]: the current through sparsely connected synapses.
+//! * [`random`]: random tensors.
 
 mod autodiff;
 mod backends;
 mod composed;
 mod conv;
 mod cpu;
+mod delays;
+mod eligibility;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gpu;
-mod leaky;
 mod ops;
+mod pair_types;
 pub mod philox;
+mod planes;
+mod plasticity;
 mod pool;
+pub mod random;
+mod scan;
+mod somas;
+mod sparse;
 mod spike;
+mod step_autodiff;
+mod step_backends;
+mod steps;
 mod surrogate;
 mod synapses;
+mod traces;
 
 pub use conv::{SpikeConv2d, spike_conv2d};
-pub use leaky::{LeakyGradients, LeakyScan, LeakySequence, Reset, leaky_scan};
-pub use ops::{Maybe, SpikeOps};
+pub use delays::{DelayError, DelayOrder, DelayRing, Delays};
+pub use eligibility::{EligibilityForm, ThreeFactor, eligibility_step};
+pub use ops::{Maybe, Needed, SpikeOps};
+pub use pair_types::PairTypes;
+pub use planes::Planes;
+pub use plasticity::{
+    MaybeInt, OnPost, OnPre, Plasticity, PlasticityForm, PlasticityOptions, PreSignal, Relaxation, Target,
+    TargetDynamics, plasticity_step,
+};
 pub use pool::window_maximum;
+pub use scan::{
+    Adaptation, AdaptiveSequence, CurrentSequence, IntegratorSequence, LeakySequence, Reset, ScanGradients,
+    ScanInputs, ScanOptions, ScanOutputGradients, ScanOutputs, ScanSaved, Unit, UnitSequence, UnitState,
+    Wanted, adaptive_scan, current_scan, integrator_scan, leaky_scan, unit_scan,
+};
+pub use somas::{
+    AdaptationCurrent, AdaptiveThreshold, Soma, SomaForm, SomaModel, SomaOptions, SomaState, soma_step,
+};
+pub use sparse::{SparseDelays, SparseError, SparsePattern, SparseRows, sparse_matmul};
 pub use spike::{CustomSurrogate, spike, spike_with, spike_with_slope};
+pub use steps::StepOps;
 pub use surrogate::{Surrogate, SurrogateError};
-pub use synapses::{spike_linear, spike_matmul};
+pub use synapses::{Crossings, spike_linear, spike_linear_near, spike_matmul};
+pub use traces::{LazyDecay, LazyTrace, Trace, trace_step};

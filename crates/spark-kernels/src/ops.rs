@@ -4,7 +4,9 @@
 use burn::backend::{Backend, ExtensionType, TensorMetadata, backend_extension, tensor::FloatTensor};
 
 use crate::composed::T;
-use crate::leaky::{self, LeakyScan};
+use crate::scan::{
+    self, ScanGradients, ScanInputs, ScanOptions, ScanOutputGradients, ScanOutputs, ScanSaved, Wanted,
+};
 use crate::{SpikeConv2d, Surrogate, conv, pool, synapses};
 
 /// A tensor that may be absent, in the form that backend extensions can pass on.
@@ -39,6 +41,16 @@ impl<B: Backend> From<Option<FloatTensor<B>>> for Maybe<B> {
     }
 }
 
+/// Where the gradient of spikes matters.
+#[derive(Clone, Debug, ExtensionType)]
+#[extension_type(fusion: cfg(any(feature = "wgpu", feature = "cuda")))]
+pub enum Needed<B: Backend> {
+    /// For every spike.
+    Everywhere,
+    /// Where the potential, the first, lies near the threshold, the second.
+    Near(FloatTensor<B>, FloatTensor<B>),
+}
+
 /// Spiking operations of a backend.
 ///
 /// Shapes are those of the functions on tensors of the same names; call those instead.
@@ -67,12 +79,15 @@ pub trait SpikeOps: Backend {
         (T::<Self>(gradient) * T::<Self>(x).derivative(surrogate)).0
     }
 
-    /// See [`spike_linear`](crate::spike_linear()).
+    /// See [`spike_linear`](crate::spike_linear()); only the gradient of the spikes depends on where it is
+    /// `_needed`, which is within `_half_width`.
     #[fusion(default)]
     fn spike_linear(
         spikes: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         #[extension_type] bias: Maybe<Self>,
+        #[extension_type] _needed: Needed<Self>,
+        _half_width: f32,
     ) -> FloatTensor<Self> {
         if spikes.shape()[0] <= synapses::FEW_ROWS {
             Self::spike_linear_few_rows(spikes, weight, bias)
@@ -92,6 +107,18 @@ pub trait SpikeOps: Backend {
         #[extension_type] bias: Maybe<Self>,
     ) -> FloatTensor<Self> {
         synapses::linear::<Self>(spikes, weight, bias)
+    }
+
+    /// The gradient of [`spike_linear`](crate::spike_linear()) with respect to the spikes, given that of its
+    /// output; what is not needed may be zero.
+    #[fusion(default)]
+    fn spike_linear_input_gradient(
+        gradient: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] _needed: Needed<Self>,
+        _half_width: f32,
+    ) -> FloatTensor<Self> {
+        synapses::input_gradient::<Self>(gradient, weight)
     }
 
     /// The gradients of [`spike_linear`](crate::spike_linear()) with respect to weight and bias, given that of
@@ -155,38 +182,24 @@ pub trait SpikeOps: Backend {
         pool::backward::<Self>(images, gradient, window)
     }
 
-    /// See [`leaky_scan`](crate::leaky_scan). Returns spikes, potential and the last membrane.
-    #[fusion(default)]
-    fn leaky_scan(
-        input: FloatTensor<Self>,
-        membrane: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        threshold: FloatTensor<Self>,
-        options: LeakyScan,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        leaky::forward(T::<Self>(input), T(membrane), T(decay), T(threshold), options)
+    /// See [`unit_scan`](crate::unit_scan). With `keep` the checkpoints for the backward pass come too.
+    #[fusion(meta = crate::gpu::metadata::unit_scan)]
+    fn unit_scan(
+        #[extension_type] inputs: ScanInputs<Self>,
+        keep: bool,
+        options: ScanOptions,
+    ) -> ScanOutputs<Self> {
+        scan::forward(inputs, keep, options)
     }
 
-    /// The gradients of [`leaky_scan`](crate::leaky_scan) with respect to input, initial membrane,
-    /// decay and threshold.
-    ///
-    /// `potential` is what the forward pass returned; the three gradients are those of the outputs, zero
-    /// where absent. Without `parameter_gradients` those of decay and threshold come back as zero.
-    #[allow(clippy::too_many_arguments)]
-    #[fusion(default)]
-    fn leaky_scan_backward(
-        potential: FloatTensor<Self>,
-        membrane: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        threshold: FloatTensor<Self>,
-        #[extension_type] spikes_gradient: Maybe<Self>,
-        #[extension_type] potential_gradient: Maybe<Self>,
-        #[extension_type] membrane_gradient: Maybe<Self>,
-        parameter_gradients: bool,
-        options: LeakyScan,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let saved = leaky::Saved::<Self>::new([potential, membrane, decay, threshold]);
-        let gradients = leaky::OutputGradients::new([spikes_gradient, potential_gradient, membrane_gradient]);
-        leaky::backward(saved, gradients, parameter_gradients, options)
+    /// The gradients of [`unit_scan`](crate::unit_scan).
+    #[fusion(meta = crate::gpu::metadata::unit_scan_backward)]
+    fn unit_scan_backward(
+        #[extension_type] saved: ScanSaved<Self>,
+        #[extension_type] gradients: ScanOutputGradients<Self>,
+        wanted: Wanted,
+        options: ScanOptions,
+    ) -> ScanGradients<Self> {
+        scan::backward(saved, gradients, wanted, options)
     }
 }

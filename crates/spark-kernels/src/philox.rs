@@ -58,6 +58,19 @@ impl Stream {
     pub fn words(&self, index: u32) -> [u32; 4] {
         block([index, self.stream, self.step[0], self.step[1]], self.key)
     }
+
+    /// Word by word, what [`words`](Self::words) gives for `N` indices from `index` on.
+    #[inline(always)]
+    pub(crate) fn lanes<const N: usize>(&self, index: u32) -> [[u32; N]; 4] {
+        let mut lanes = [[0; N]; 4];
+        for l in 0..N {
+            let words = self.words(index.wrapping_add(l as u32));
+            for (lane, word) in lanes.iter_mut().zip(words) {
+                lane[l] = word;
+            }
+        }
+        lanes
+    }
 }
 
 fn split(x: u64) -> [u32; 2] {

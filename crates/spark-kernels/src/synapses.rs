@@ -4,7 +4,7 @@ use burn::backend::{Backend, Dispatch, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::{Shape, Tensor};
 
 use crate::composed::T;
-use crate::{Maybe, SpikeOps};
+use crate::{Maybe, Needed, SpikeOps};
 
 /// The most rows for which a GPU skips silent units: the kernel takes every row by itself, while a dense
 /// product reads the weights once for many.
@@ -56,16 +56,90 @@ pub fn spike_matmul(spikes: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
 /// assert_eq!(current.into_data().try_to_vec::<f32>().unwrap(), [2.5]);
 /// ```
 pub fn spike_linear(spikes: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    linear_of(spikes, weight, bias, None)
+}
+
+/// Where spikes come from, when the surrogate of the units that sent them has a compact support.
+#[derive(Clone, Debug)]
+pub struct Crossings {
+    /// Membrane potential of the units that spiked, `[rows, pre]`.
+    pub potential: Tensor<2>,
+    /// Their threshold, `[pre]` or `[1]`.
+    pub threshold: Tensor<1>,
+    /// How far from the threshold the derivative of the surrogate becomes zero
+    /// ([`Surrogate::support`](crate::Surrogate::support)).
+    pub half_width: f32,
+}
+
+/// As [`spike_linear`], for spikes whose gradient is multiplied by a surrogate of compact support next.
+///
+/// Where few potentials lie within the support, only their share of the gradient of the spikes is computed,
+/// and the rest, which would be multiplied by zero, is zero. Output and all other gradients are those of
+/// `spike_linear`. The gradient of the spikes is wrong if they reach the loss in another way than through
+/// the surrogate.
+///
+/// # Panics
+/// If the shapes do not agree; the layers check shapes before they call.
+///
+/// # Examples
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use spark_kernels::{Crossings, Surrogate, spike, spike_linear_near};
+///
+/// let device = Device::flex().autodiff();
+/// let surrogate = Surrogate::Triangular { slope: 4.0 };
+/// let potential = Tensor::<2>::from_floats([[0.1, 0.9, 1.1, 3.0]], &device).require_grad();
+/// let threshold = Tensor::<1>::from_floats([1.0], &device);
+/// let spikes = spike(potential.clone() - 1.0, surrogate);
+/// let crossings = Crossings {
+///     potential: potential.clone(),
+///     threshold,
+///     half_width: surrogate.support().unwrap(),
+/// };
+/// let weight = Tensor::<2>::from_floats([[1.0], [2.0], [3.0], [4.0]], &device);
+/// let current = spike_linear_near(spikes, weight, None, crossings);
+/// let gradients = current.sum().backward();
+/// let gradient = potential.grad(&gradients).unwrap().into_data().try_to_vec::<f32>().unwrap();
+/// assert_eq!((gradient[0], gradient[3]), (0.0, 0.0));
+/// assert!(gradient[1] > 1.0 && gradient[2] > 1.0);
+/// ```
+pub fn spike_linear_near(
+    spikes: Tensor<2>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    crossings: Crossings,
+) -> Tensor<2> {
+    linear_of(spikes, weight, bias, Some(crossings))
+}
+
+fn linear_of(
+    spikes: Tensor<2>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    crossings: Option<Crossings>,
+) -> Tensor<2> {
     let ([rows, pre], [inputs, post]) = (spikes.dims(), weight.dims());
     assert_eq!(pre, inputs, "spikes [{rows}, {pre}] against weight [{inputs}, {post}]");
     if let Some(bias) = &bias {
         assert_eq!(bias.dims(), [post], "bias against weight [{inputs}, {post}]");
     }
+    if let Some(crossings) = &crossings {
+        let [length] = crossings.threshold.dims();
+        assert_eq!(crossings.potential.dims(), [rows, pre], "potential against spikes");
+        assert!(length == 1 || length == pre, "{length} thresholds for {pre} units");
+    }
     let bias = match bias {
         Some(bias) => Maybe::Present(bias.into_dispatch()),
         None => Maybe::Absent,
     };
-    Tensor::from_dispatch(Dispatch::spike_linear(spikes.into_dispatch(), weight.into_dispatch(), bias))
+    let (needed, half_width) = match crossings {
+        Some(Crossings { potential, threshold, half_width }) => {
+            (Needed::Near(potential.into_dispatch(), threshold.into_dispatch()), half_width)
+        }
+        None => (Needed::Everywhere, f32::INFINITY),
+    };
+    let (spikes, weight) = (spikes.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(Dispatch::spike_linear(spikes, weight, bias, needed, half_width))
 }
 
 /// The reference body of [`spike_linear`].
@@ -79,6 +153,11 @@ pub(crate) fn linear<B: Backend>(
         Some(bias) => (current + T(bias).lift(2)).0,
         None => current.0,
     }
+}
+
+/// The gradient of the spikes, `[rows, pre]`.
+pub(crate) fn input_gradient<B: Backend>(gradient: FloatTensor<B>, weight: FloatTensor<B>) -> FloatTensor<B> {
+    B::float_matmul(gradient, B::float_transpose(weight))
 }
 
 /// The gradients of weight, `[pre, post]`, and bias, `[post]`.

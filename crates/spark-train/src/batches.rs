@@ -11,7 +11,7 @@ use crate::data::Images;
 use crate::encoding::{Encoded, Encoder, Purpose};
 
 /// How many batches may lie ready; more would only cost memory.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 
 /// Encoded samples with their labels.
 #[derive(Debug)]

@@ -71,18 +71,34 @@ pub struct Encoder {
 }
 
 /// Encoded samples on the host, `[time, batch, inputs]`, with time 1 for an input that stays constant.
+///
+/// A byte an entry: batches lie ready in memory, and long sequences are large.
 #[derive(Clone, Debug)]
 pub struct Encoded {
-    values: Vec<f32>,
+    bytes: Vec<u8>,
+    content: Content,
     shape: [usize; 3],
     steps: usize,
+}
+
+/// What a byte of [`Encoded`] means.
+#[derive(Clone, Copy, Debug)]
+enum Content {
+    /// 0 or 1.
+    Spikes,
+    /// A level of brightness, for a current of `gain` at the brightest.
+    Levels { gain: f32 },
 }
 
 impl Encoded {
     /// The sequence on a device, `[time, batch, inputs]`.
     pub fn into_tensor(self, device: &Device) -> Tensor<3> {
         let [time, batch, inputs] = self.shape;
-        let tensor = Tensor::from_data(TensorData::new(self.values, self.shape), device);
+        let values: Vec<f32> = match self.content {
+            Content::Spikes => self.bytes.into_iter().map(f32::from).collect(),
+            Content::Levels { gain } => self.bytes.into_iter().map(|level| gain * intensity(level)).collect(),
+        };
+        let tensor = Tensor::from_data(TensorData::new(values, self.shape), device);
         if time == self.steps { tensor } else { tensor.expand([self.steps, batch, inputs]) }
     }
 }
@@ -104,7 +120,7 @@ impl Encoder {
     pub fn encode(&self, images: &Images, indices: &[usize], purpose: Purpose) -> Encoded {
         let (batch, inputs) = (indices.len(), images.size());
         let time = if matches!(self.encoding, Encoding::Direct { .. }) { 1 } else { self.steps };
-        let mut values = vec![0.0; time * batch * inputs];
+        let mut bytes = vec![0; time * batch * inputs];
         for (row, &index) in indices.iter().enumerate() {
             let image = images.image(index);
             let frame = |t: usize| (t * batch + row) * inputs;
@@ -113,7 +129,7 @@ impl Encoder {
                     let stream = self.stream(purpose, index);
                     let limits: [u32; 256] = std::array::from_fn(|level| probability_limit(gain, level));
                     for t in 0..time {
-                        let out = &mut values[frame(t)..frame(t) + inputs];
+                        let out = &mut bytes[frame(t)..frame(t) + inputs];
                         bernoulli(image, &limits, stream, t, out);
                     }
                 }
@@ -122,18 +138,18 @@ impl Encoder {
                         let x = intensity(level);
                         if x > threshold {
                             let t = ((1.0 - x) * (self.steps - 1) as f32).round() as usize;
-                            values[frame(t) + i] = 1.0;
+                            bytes[frame(t) + i] = 1;
                         }
                     }
                 }
-                Encoding::Direct { gain } => {
-                    for (value, &level) in values[frame(0)..frame(0) + inputs].iter_mut().zip(image) {
-                        *value = gain * intensity(level);
-                    }
-                }
+                Encoding::Direct { .. } => bytes[frame(0)..frame(0) + inputs].copy_from_slice(image),
             }
         }
-        Encoded { values, shape: [time, batch, inputs], steps: self.steps }
+        let content = match self.encoding {
+            Encoding::Direct { gain } => Content::Levels { gain },
+            Encoding::Rate { .. } | Encoding::Latency { .. } => Content::Spikes,
+        };
+        Encoded { bytes, content, shape: [time, batch, inputs], steps: self.steps }
     }
 
     fn stream(&self, purpose: Purpose, sample: usize) -> Stream {
@@ -154,7 +170,7 @@ fn probability_limit(gain: f32, level: usize) -> u32 {
 }
 
 /// One step of an image. Draws come four at a time, and none where four pixels in a row are black.
-fn bernoulli(image: &[u8], limits: &[u32; 256], stream: Stream, t: usize, out: &mut [f32]) {
+fn bernoulli(image: &[u8], limits: &[u32; 256], stream: Stream, t: usize, out: &mut [u8]) {
     let blocks = image.len().div_ceil(4);
     for (block, (levels, out)) in image.chunks(4).zip(out.chunks_mut(4)).enumerate() {
         if levels.iter().all(|&level| level == 0) {
@@ -162,7 +178,7 @@ fn bernoulli(image: &[u8], limits: &[u32; 256], stream: Stream, t: usize, out: &
         }
         let words = stream.words((t * blocks + block) as u32);
         for ((out, &level), word) in out.iter_mut().zip(levels).zip(words) {
-            *out = f32::from(u8::from((word >> 8) < limits[usize::from(level)]));
+            *out = u8::from((word >> 8) < limits[usize::from(level)]);
         }
     }
 }
@@ -209,12 +225,12 @@ mod tests {
     fn a_sample_encodes_the_same_in_any_batch_and_differently_in_any_epoch() {
         let digits = crate::data::mnist10k().unwrap().test;
         let encoder = Encoder { encoding: Encoding::default(), steps: 5, seed: 9 };
-        let alone = encoder.encode(&digits, &[7], Purpose::Train(1)).values;
-        let pair = encoder.encode(&digits, &[3, 7], Purpose::Train(1)).values;
+        let alone = encoder.encode(&digits, &[7], Purpose::Train(1)).bytes;
+        let pair = encoder.encode(&digits, &[3, 7], Purpose::Train(1)).bytes;
         for t in 0..5 {
             assert_eq!(alone[t * 784..(t + 1) * 784], pair[(2 * t + 1) * 784..(2 * t + 2) * 784]);
         }
-        assert_ne!(alone, encoder.encode(&digits, &[7], Purpose::Train(2)).values);
-        assert_ne!(alone, encoder.encode(&digits, &[7], Purpose::Evaluate).values);
+        assert_ne!(alone, encoder.encode(&digits, &[7], Purpose::Train(2)).bytes);
+        assert_ne!(alone, encoder.encode(&digits, &[7], Purpose::Evaluate).bytes);
     }
 }

@@ -9,6 +9,7 @@
 //! | [`nn`] | spiking layers and networks |
 //! | [`train`] | data, encoders, losses, optimizers and the epoch loop |
 //! | [`io`] | checkpoints in safetensors |
+//! | [`memory`] | an allocator that suits training on the CPU |
 //! | [`record`] | pictures |
 //!
 //! # Examples
@@ -35,13 +36,8 @@ pub struct Readme;
 
 pub use burn;
 
-/// An allocator that keeps the memory of tensors for the next ones.
-///
-/// The system's allocator hands large tensors back after every operation and gets fresh, cleared pages for
-/// the next; training steps on the CPU take up to twice as long. A program asks for this one with
-/// `#[global_allocator] static ALLOCATOR: spark::Allocator = spark::Allocator;`. Source: Leijen, Zorn & de
-/// Moura, *Mimalloc: free list sharding in action* (2019).
-pub use mimalloc::MiMalloc as Allocator;
+pub mod memory;
+
 pub use spark_core as core;
 pub use spark_io as io;
 pub use spark_kernels as kernels;

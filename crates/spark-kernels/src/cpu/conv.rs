@@ -82,35 +82,31 @@ impl Layout {
         let SpikeConv2d { stride, padding } = self.geometry.options;
         (y * stride[0] + row).checked_sub(padding[0]).filter(|&row| row < self.geometry.input[0])
     }
+}
 
-    /// Windows of the images whose pixel rows are `planes`, `[images, words, positions]`.
-    fn windows(&self, planes: &[u64], windows: &mut Vec<u64>) {
-        let [height, width] = self.geometry.output;
-        let plane = self.geometry.channels * self.geometry.input[0];
-        windows.clear();
-        windows.resize(planes.len() / plane * self.words * height * width, 0);
-        let images = windows.chunks_exact_mut(self.words * height * width);
-        for (windows, planes) in images.zip(planes.chunks_exact(plane)) {
-            for group in self.groups() {
-                for y in 0..height {
-                    let Some(row) = self.input_row(group.row, y) else { continue };
-                    let pixels = planes[group.channel * self.geometry.input[0] + row];
-                    if pixels != 0 {
-                        let at = (group.word * height + y) * width;
-                        self.spread(pixels, group.bit, &mut windows[at..at + width]);
-                    }
+/// Windows of the images whose pixel rows are `planes`, `[images, words, positions]`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
+fn find_windows(layout: &Layout, planes: &[u64], windows: &mut Vec<u64>) {
+    let Geometry { channels, input, output: [height, width], kernel, options, .. } = layout.geometry;
+    let stride = options.stride[1];
+    let seen = u64::MAX >> (BITS - kernel[1]);
+    let plane = channels * input[0];
+    windows.clear();
+    windows.resize(planes.len() / plane * layout.words * height * width, 0);
+    let images = windows.chunks_exact_mut(layout.words * height * width);
+    for (windows, planes) in images.zip(planes.chunks_exact(plane)) {
+        for group in layout.groups() {
+            for y in 0..height {
+                let Some(row) = layout.input_row(group.row, y) else { continue };
+                let pixels = planes[group.channel * input[0] + row];
+                if pixels == 0 {
+                    continue;
+                }
+                let at = (group.word * height + y) * width;
+                for (x, window) in windows[at..at + width].iter_mut().enumerate() {
+                    *window |= (pixels >> (x * stride) & seen) << group.bit;
                 }
             }
-        }
-    }
-
-    /// Puts the pixels that each position of an output row sees at `bit` of its window.
-    #[inline(always)]
-    fn spread(&self, pixels: u64, bit: usize, windows: &mut [u64]) {
-        let stride = self.geometry.options.stride[1];
-        let seen = u64::MAX >> (BITS - self.geometry.kernel[1]);
-        for (x, window) in windows.iter_mut().enumerate() {
-            *window |= (pixels >> (x * stride) & seen) << bit;
         }
     }
 }
@@ -220,15 +216,18 @@ fn forward_images(
         }
         let images = output.chunks_exact_mut(layout.geometry.filters * positions);
         for (output, sums) in images.zip(sums.chunks_exact(positions)) {
-            let filters = output[start * positions..].chunks_exact_mut(positions).take(count);
-            for (filter, output) in filters.enumerate() {
-                for (output, sum) in output.iter_mut().zip(sums) {
-                    *output = sum[filter];
+            // A few positions at a time, so that their sums are read from memory once for all filters.
+            for (block, sums) in sums.chunks(16).enumerate() {
+                for filter in 0..count {
+                    let at = (start + filter) * positions + 16 * block;
+                    for (output, sum) in output[at..].iter_mut().zip(sums) {
+                        *output = sum[filter];
+                    }
                 }
             }
         }
     }
-    layout.windows(planes, windows);
+    find_windows(layout, planes, windows);
     for weights in strips {
         match weights {
             Weights::Wide(start, tiles) => strip(layout, tiles, bias, output, windows, *start),
@@ -291,7 +290,7 @@ fn weight_sums(layout: &Layout, planes: &[u64], gradient: &[f32], output: &mut [
         let mut tile = Tile::<W>::new();
         let mut windows = Vec::new();
         for (planes, gradient) in planes.chunks_exact(plane).zip(gradient.chunks_exact(filters * positions)) {
-            layout.windows(planes, &mut windows);
+            find_windows(layout, planes, &mut windows);
             let gradient = &gradient[start * positions..(start + count) * positions];
             for first in (0..positions).step_by(BITS) {
                 let here = BITS.min(positions - first);

@@ -13,11 +13,17 @@ use super::masks::{Accumulate, BITS, Events, Factors, Masks, NARROW, Strip, Tile
 /// Above this fraction of non-zero entries the dense product is faster.
 const DENSITY_LIMIT: f32 = 0.6;
 
-/// Rows of the result that one thread takes at a time.
-const ROWS: usize = 256;
+/// Rows of the result that one thread takes at a time, whose sums stay in the second-level cache; more of
+/// them where there are enough for many threads, since each chunk reads the weights once.
+fn rows_at_a_time(rows: usize) -> usize {
+    if rows < 8192 { 256 } else { 512 }
+}
 
-/// Presynaptic units whose weight gradients one thread sums up at a time.
-const UNITS: usize = 256;
+/// Presynaptic units whose weight gradients one thread sums up at a time; more of them where the strips of
+/// the result are enough for many threads, since each chunk reads the gradient once.
+fn units_at_a_time(post: usize) -> usize {
+    if post < 8 * WIDE { 256 } else { 1024 }
+}
 
 /// `spikes [rows, pre] × weight [pre, post] + bias`; `None` when the dense product is the better choice.
 pub(crate) fn product<B: HostBackend>(
@@ -38,10 +44,11 @@ pub(crate) fn product<B: HostBackend>(
     let events = Events::find(&spikes, pre, DENSITY_LIMIT)?;
     let words = events.masks.words;
     let mut output = vec![0.0; rows * post];
+    let rows_at_a_time = rows_at_a_time(rows);
     output
-        .par_chunks_mut(ROWS * post)
-        .zip(events.masks.bits.par_chunks(ROWS * words))
-        .zip(spikes.par_chunks(ROWS * pre))
+        .par_chunks_mut(rows_at_a_time * post)
+        .zip(events.masks.bits.par_chunks(rows_at_a_time * words))
+        .zip(spikes.par_chunks(rows_at_a_time * pre))
         .for_each(|((output, masks), spikes)| {
             let values = (!events.binary).then_some(spikes);
             gather(masks, values, &weight, bias.as_deref(), output, [pre, post]);
@@ -132,9 +139,10 @@ fn weight_sums(
 ) -> Vec<f32> {
     let masks = masks.transposed();
     let mut pieces = Vec::new();
-    for (chunk, output) in output.chunks_mut(UNITS * post).enumerate() {
+    let units = units_at_a_time(post);
+    for (chunk, output) in output.chunks_mut(units * post).enumerate() {
         let strips = strips_mut(output, post);
-        pieces.extend(strips.into_iter().map(|strip| (chunk * UNITS, strip)));
+        pieces.extend(strips.into_iter().map(|strip| (chunk * units, strip)));
     }
     let bias: Vec<Vec<f32>> = pieces
         .into_par_iter()

@@ -77,16 +77,48 @@ fn pack_word(numbers: &[f32; BITS]) -> (u64, bool) {
         set[i] = u8::from(numbers[i] != 0.0);
         other[i] = u8::from((numbers[i] != 0.0) & (numbers[i] != 1.0));
     }
+    (gather_bits(&set), other.iter().fold(0, |a, b| a | b) == 0)
+}
+
+/// The lowest bits of 64 bytes.
+#[inline(always)]
+fn gather_bits(bytes: &[u8; BITS]) -> u64 {
     let mut word = 0;
-    for (i, bytes) in set.as_chunks::<8>().0.iter().enumerate() {
+    for (i, bytes) in bytes.as_chunks::<8>().0.iter().enumerate() {
         // Moves the lowest bit of each of eight bytes into the highest byte, the first byte lowest.
         let gathered = u64::from_le_bytes(*bytes).wrapping_mul(0x0102_0408_1020_4080) >> 56;
         word |= gathered << (8 * i);
     }
-    (word, other.iter().fold(0, |a, b| a | b) == 0)
+    word
 }
 
 impl Masks {
+    /// The entries of a matrix that are `wanted` beside the entry of `row` in the same column.
+    pub fn of_rows(matrix: &[f32], row: &[f32], wanted: impl Fn(f32, f32) -> bool + Sync) -> Self {
+        let width = row.len();
+        let words = width.div_ceil(BITS);
+        let rows = matrix.len() / width;
+        let mut bits = vec![0; rows * words];
+        bits.par_chunks_mut(words).zip(matrix.par_chunks(width)).with_min_len(ROWS).for_each(
+            |(bits, numbers)| {
+                let pieces = numbers.chunks(BITS).zip(row.chunks(BITS));
+                for (word, (numbers, row)) in bits.iter_mut().zip(pieces) {
+                    let mut set = [0u8; BITS];
+                    for (set, (&number, &beside)) in set.iter_mut().zip(numbers.iter().zip(row)) {
+                        *set = u8::from(wanted(number, beside));
+                    }
+                    *word = gather_bits(&set);
+                }
+            },
+        );
+        Self { rows, words, bits }
+    }
+
+    /// How many bits are set.
+    pub fn count(&self) -> usize {
+        self.bits.par_iter().map(|word| word.count_ones() as usize).sum()
+    }
+
     /// The transposed bit matrix, `[width padded to whole words, rows]`, in blocks of 64 rows: word
     /// `block · width + column` holds the rows `64·block …` of a column.
     pub fn transposed(&self) -> Transposed {

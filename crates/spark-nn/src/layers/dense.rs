@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_core::{Initializer, Problems, seed};
-use spark_kernels::spike_linear;
+use spark_kernels::{Crossings, spike_linear, spike_linear_near};
 
 /// Configuration of [`Dense`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -80,12 +80,27 @@ impl DenseConfig {
 impl Dense {
     /// The current into each unit: `[…, inputs]` to `[…, units]`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        self.apply(input, None)
+    }
+
+    /// As [`forward`](Self::forward), for the spikes of units of which only those near their threshold pass a
+    /// gradient on; see [`spike_linear_near`].
+    pub fn forward_near<const D: usize>(&self, spikes: Tensor<D>, crossings: Crossings) -> Tensor<D> {
+        self.apply(spikes, Some(crossings))
+    }
+
+    fn apply<const D: usize>(&self, input: Tensor<D>, crossings: Option<Crossings>) -> Tensor<D> {
         let mut shape = input.dims();
         let [inputs, units] = self.weight.val().dims();
         let rows: usize = shape[..D - 1].iter().product();
         shape[D - 1] = units;
+        let (input, weight) = (input.reshape([rows, inputs]), self.weight.val());
         let bias = self.bias.as_ref().map(Param::val);
-        spike_linear(input.reshape([rows, inputs]), self.weight.val(), bias).reshape(shape)
+        let current = match crossings {
+            None => spike_linear(input, weight, bias),
+            Some(crossings) => spike_linear_near(input, weight, bias, crossings),
+        };
+        current.reshape(shape)
     }
 }
 

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_core::Problems;
-use spark_kernels::{LeakyScan, LeakySequence, Reset, Surrogate, leaky_scan, spike};
+use spark_kernels::{LeakySequence, Reset, ScanOptions, Surrogate, leaky_scan, spike};
 
 use super::Temporal;
 
@@ -86,7 +86,7 @@ pub struct Leaky {
     pub threshold: Param<Tensor<1>>,
     units: usize,
     #[module(skip)]
-    options: LeakyScan,
+    options: ScanOptions,
 }
 
 /// What leaky units remember.
@@ -117,20 +117,27 @@ impl LeakyConfig {
             decay: parameter(self.decay, self.learn_decay),
             threshold: parameter(self.threshold, self.learn_threshold),
             units,
-            options: LeakyScan {
+            options: ScanOptions {
                 reset: self.reset,
                 reset_delay: self.reset_delay,
                 reset_gradient: self.reset_gradient,
                 surrogate: self.surrogate,
+                ..Default::default()
             },
         }
     }
 }
 
 impl Leaky {
-    /// Spikes, potential and last membrane of a whole sequence, as one fused operation.
-    pub fn scan(&self, input: Tensor<3>, state: LeakyState) -> LeakySequence {
-        leaky_scan(input, state.membrane, self.decay.val(), self.threshold.val(), self.options)
+    /// Spikes, last membrane and, when asked for, the potential of a whole sequence, as one fused operation.
+    pub fn scan(&self, input: Tensor<3>, state: LeakyState, potential: bool) -> LeakySequence {
+        let options = ScanOptions { potential, ..self.options };
+        leaky_scan(input, state.membrane, self.decay.val(), self.threshold.val(), options)
+    }
+
+    /// The derivative that stands in for that of the threshold crossing.
+    pub fn surrogate(&self) -> Surrogate {
+        self.options.surrogate
     }
 
     /// Number of units.
@@ -204,7 +211,7 @@ impl Temporal for Leaky {
     }
 
     fn sequence(&self, input: Tensor<3>, state: LeakyState) -> (Tensor<3>, LeakyState) {
-        let out = self.scan(input, state);
+        let out = self.scan(input, state, false);
         (out.spikes, LeakyState { membrane: out.membrane })
     }
 }

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_core::Problems;
+use spark_kernels::Crossings;
 
 use super::{
     Conv2d, Conv2dConfig, Dense, DenseConfig, Leaky, LeakyConfig, LeakyState, MaxPool2d, MaxPool2dConfig,
@@ -241,18 +242,33 @@ impl Network {
         let mut x = input;
         let mut spikes = Vec::new();
         let mut potential = None;
+        let mut crossings = None;
         let mut states = Vec::with_capacity(self.layers.len());
-        for (layer, state) in self.layers.iter().zip(state.layers) {
+        for (index, (layer, state)) in self.layers.iter().zip(state.layers).enumerate() {
             let mut next = None;
             x = match (layer, state) {
                 (Layer::Leaky(leaky), state) => {
                     let state = state.unwrap_or_else(|| leaky.initial_state(x.dims()[1], &x.device()));
-                    let out = leaky.scan(x, state);
+                    let following = self.layers.get(index + 1);
+                    let support = match following {
+                        Some(Layer::Dense(_)) if x.device().is_autodiff() => leaky.surrogate().support(),
+                        _ => None,
+                    };
+                    let out = leaky.scan(x, state, following.is_none() || support.is_some());
                     spikes.push(out.spikes.clone());
-                    potential = Some(out.potential);
+                    crossings = support.zip(out.potential.clone()).map(|(half_width, potential)| Crossings {
+                        potential: potential.flatten(0, 1),
+                        threshold: leaky.threshold.val(),
+                        half_width,
+                    });
+                    potential = out.potential;
                     next = Some(LeakyState { membrane: out.membrane });
                     out.spikes
                 }
+                (Layer::Dense(dense), _) => match crossings.take() {
+                    Some(crossings) => dense.forward_near(x, crossings),
+                    None => dense.forward(x),
+                },
                 (layer, _) => layer.synapses(x),
             };
             states.push(next);

@@ -5,17 +5,11 @@ use serde_json::json;
 use spark::burn::tensor::{Tensor, TensorData};
 use spark::core::seed;
 use spark::kernels::spike_matmul;
-use spark::nn::layers::step_through;
-use spark::prelude::{Device, Initializer, LeakyConfig, Temporal};
+use spark::prelude::{Device, Initializer};
 
 use super::{Bench, Measurement, Workload};
 
 pub const WORKLOADS: &[Workload] = &[
-    Workload {
-        name: "leaky_scan_T25_B128_N512",
-        baseline: "the same units step by step with Burn's autodiff",
-        run: leaky_scan,
-    },
     Workload {
         name: "spike_matmul_3200x1024x1024_5pct",
         baseline: "Burn's dense product",
@@ -28,32 +22,10 @@ pub const WORKLOADS: &[Workload] = &[
     },
 ];
 
-fn uniform<const D: usize>(shape: [usize; D], name: &str, device: &Device) -> Tensor<D> {
+pub(super) fn uniform<const D: usize>(shape: [usize; D], name: &str, device: &Device) -> Tensor<D> {
     let count = shape.iter().product();
     let values = Initializer::Uniform { min: 0.0, max: 1.0 }.draw(count, 1, &mut seed::rng(1, name));
     Tensor::from_data(TensorData::new(values, shape), device)
-}
-
-/// Forward and backward through a sequence.
-fn leaky_scan(bench: &Bench) -> Result<Measurement> {
-    let device = bench.device.clone().autodiff();
-    let shape = [25, 128, 512];
-    let input = uniform(shape, "input", &device) * 0.4;
-    let weight = uniform(shape, "weight", &device);
-    let layer = LeakyConfig { decay: 0.9, ..Default::default() }.init(512, &device);
-    let pass = |fused: bool| {
-        let input = input.clone().detach().require_grad();
-        let state = layer.initial_state(128, &device);
-        let (spikes, _) = if fused {
-            layer.sequence(input.clone(), state)
-        } else {
-            step_through(&layer, input.clone(), state)
-        };
-        let gradients = (spikes * weight.clone()).sum().backward();
-        input.grad(&gradients).context("the input has a gradient")?;
-        Ok(())
-    };
-    bench.compare(|| pass(true), || pass(false))
 }
 
 /// A product with spikes of which one in twenty is 1; with the gradient of the weight when asked.

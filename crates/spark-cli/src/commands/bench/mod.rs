@@ -1,6 +1,7 @@
 //! `spark bench`
 
 mod kernels;
+mod scans;
 mod train;
 
 use anyhow::{Result, bail};
@@ -46,6 +47,7 @@ struct SuiteArgs {
 }
 
 /// Something to measure.
+#[derive(Clone, Copy)]
 struct Workload {
     name: &'static str,
     /// What the baseline is.
@@ -54,6 +56,7 @@ struct Workload {
 }
 
 /// How to measure.
+#[derive(Clone)]
 struct Bench {
     device: Device,
     runs: usize,
@@ -99,12 +102,12 @@ impl Bench {
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (suite, args, workloads) = match &args.suite {
-        Suite::Kernels(args) => ("kernels", args, kernels::WORKLOADS),
-        Suite::Train(args) => ("train", args, train::WORKLOADS),
+        Suite::Kernels(args) => ("kernels", args, [scans::WORKLOADS, kernels::WORKLOADS].concat()),
+        Suite::Train(args) => ("train", args, train::WORKLOADS.to_vec()),
     };
     let out = Output { json: args.common.json };
     if args.list {
-        for workload in workloads {
+        for workload in &workloads {
             out.text(workload.name)?;
             out.json(&json!({ "workload": workload.name, "baseline": workload.baseline }))?;
         }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::json;
 use spark::burn::tensor::Tensor;
 use spark::nn::layers::{Layer, Network, NetworkConfig, NetworkOutput, NetworkState};
-use spark::prelude::{Encoding, LeakyConfig, LeakyState, Loss, OptimizerConfig, Temporal};
+use spark::prelude::{Encoding, LeakyConfig, LeakyState, Loss, OptimizerConfig, Surrogate, Temporal};
 use spark::train::{Batches, Encoder, Learner, Optimizer, Purpose, data};
 use std::sync::Arc;
 
@@ -22,6 +22,20 @@ pub const WORKLOADS: &[Workload] = &[
         name: "mlp_784_1024_1024_10_T100_B128",
         baseline: BASELINE,
         run: |bench| train(bench, &NetworkConfig::mlp(&[784, 1024, 1024, 10], leaky()), 100, 128),
+    },
+    Workload {
+        name: "mlp_784_1024_1024_10_T100_B128_triangular",
+        baseline: BASELINE,
+        run: |bench| {
+            let surrogate = Surrogate::Triangular { slope: 5.0 };
+            let leaky = LeakyConfig { surrogate, ..leaky() };
+            train(bench, &NetworkConfig::mlp(&[784, 1024, 1024, 10], leaky), 100, 128)
+        },
+    },
+    Workload {
+        name: "mlp_784_1024_10_T1000_B64",
+        baseline: BASELINE,
+        run: |bench| train(bench, &NetworkConfig::mlp(&[784, 1024, 10], leaky()), 1000, 64),
     },
     Workload {
         name: "conv_12C5_MP2_64C5_MP2_10_T25_B64",

@@ -1,0 +1,184 @@
+//! Steps of units: a block of them goes through all parts of a step while it stays in the first-level cache,
+//! so that every plane of the state passes through memory once, and is written where it lies.
+//!
+//! The arithmetic is that of the reference in `crate::somas`, in the same order. Only the exponential is
+//! another one than Burn's, equal to rounding.
+
+use burn::backend::{TensorMetadata, tensor::FloatTensor};
+use multiversion::multiversion;
+
+use super::lanes::{self, LANES, Lane};
+use super::{HostBackend, crossing, math};
+use crate::somas::{Soma, SomaModel, SomaState};
+
+/// Entries from which a second thread is worth waking.
+const PARALLEL: usize = 1 << 15;
+
+/// Updates `state` and turns `current` into spikes; `None`, with nothing changed, when a tensor is not `f32`.
+pub(crate) fn step<B: HostBackend>(
+    soma: &Soma<FloatTensor<B>>,
+    current: &mut FloatTensor<B>,
+    state: &mut SomaState<FloatTensor<B>>,
+) -> Option<()> {
+    let units = current.shape()[1];
+    let parameters = soma.as_ref().try_map(|parameter| B::slice(parameter).map(Lane::new))?;
+    let state = state.as_mut().try_map(B::slice_mut)?;
+    let current = B::slice_mut(current)?;
+    let mut shared = true;
+    parameters.as_ref().map(|lane| shared &= lane.shared);
+    // Without parameters of single units there are no rows to keep apart.
+    let width = if shared { current.len() } else { units };
+    run(&parameters, width.max(1), 0, current, state);
+    Some(())
+}
+
+/// Steps the entries from `start` on, in blocks that end where rows end.
+fn run(
+    parameters: &Soma<Lane<'_>>,
+    width: usize,
+    start: usize,
+    current: &mut [f32],
+    mut state: SomaState<&mut [f32]>,
+) {
+    if current.len() > PARALLEL {
+        let half = (current.len() / 2).next_multiple_of(LANES);
+        let (left, right) = current.split_at_mut(half);
+        let (state, rest) = split(state, half);
+        rayon::join(
+            || run(parameters, width, start, left, state),
+            || run(parameters, width, start + half, right, rest),
+        );
+        return;
+    }
+    lanes::blocks(start, current.len(), width, |unit, part| {
+        let parameters = parameters.as_ref().map(|lane| lane.block(unit, part.len()));
+        let mut state = state.as_mut().map(|plane| &mut plane[part.clone()]);
+        block(&parameters, &mut current[part], &mut state);
+    });
+}
+
+/// The planes before and from an entry on.
+fn split(mut state: SomaState<&mut [f32]>, at: usize) -> (SomaState<&mut [f32]>, SomaState<&mut [f32]>) {
+    let first = state.as_mut().map(|plane| {
+        let (first, rest) = std::mem::take(plane).split_at_mut(at);
+        *plane = rest;
+        first
+    });
+    (first, state)
+}
+
+/// One step of a block: `io` holds currents before and spikes after.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
+fn block<'a, 'b>(soma: &Soma<&'a [f32]>, io: &mut [f32], state: &mut SomaState<&'b mut [f32]>) {
+    let n = io.len();
+    let v = &mut state.potential[..n];
+    let mut ready = [1.0; LANES];
+    let ready = &mut ready[..n];
+    if let (Some(steps), Some(since)) = (soma.cooldown, &state.since_spike) {
+        let (steps, since) = (&steps[..n], &since[..n]);
+        for i in 0..n {
+            ready[i] = if since[i] >= steps[i] { 1.0 } else { 0.0 };
+            io[i] *= ready[i];
+        }
+    }
+    if let Some(w) = &state.adaptation {
+        let w = &w[..n];
+        for i in 0..n {
+            io[i] -= w[i];
+        }
+    }
+    integrate(&soma.model, v, io, state.recovery.as_deref());
+    let reset = &soma.reset[..n];
+    if let (Some(steps), Some(since)) = (soma.clamp, &state.since_spike) {
+        let (steps, since) = (&steps[..n], &since[..n]);
+        for i in 0..n {
+            v[i] = if since[i] < steps[i] { reset[i] } else { v[i] };
+        }
+    }
+    if let (SomaModel::Izhikevich { recovery_rate, sensitivity, .. }, Some(u)) =
+        (&soma.model, state.recovery.as_deref_mut())
+    {
+        let (rate, sensitivity, u) = (&recovery_rate[..n], &sensitivity[..n], &mut u[..n]);
+        for i in 0..n {
+            u[i] += rate[i] * (sensitivity[i] * v[i] - u[i]);
+        }
+    }
+
+    let threshold = &soma.threshold[..n];
+    match &state.threshold_offset {
+        Some(offset) => {
+            let offset = &offset[..n];
+            for i in 0..n {
+                io[i] = crossing(v[i] - (threshold[i] + offset[i])) * ready[i];
+            }
+        }
+        None => {
+            for i in 0..n {
+                io[i] = crossing(v[i] - threshold[i]) * ready[i];
+            }
+        }
+    }
+    let s = &io[..n];
+    for i in 0..n {
+        v[i] = if s[i] > 0.0 { reset[i] } else { v[i] };
+    }
+    if let (SomaModel::Izhikevich { jump, .. }, Some(u)) = (&soma.model, state.recovery.as_deref_mut()) {
+        let (jump, u) = (&jump[..n], &mut u[..n]);
+        for i in 0..n {
+            u[i] += jump[i] * s[i];
+        }
+    }
+    if let (Some(steps), Some(since)) = (soma.cooldown.or(soma.clamp), state.since_spike.as_deref_mut()) {
+        let (one, other, since) = (&steps[..n], &soma.clamp.unwrap_or(steps)[..n], &mut since[..n]);
+        for i in 0..n {
+            let ceiling = if other[i] > one[i] { other[i] } else { one[i] };
+            let next = since[i] + 1.0;
+            let next = if next > ceiling { ceiling } else { next };
+            since[i] = if s[i] > 0.0 { 0.0 } else { next };
+        }
+    }
+    if let (Some(adaptive), Some(offset)) = (&soma.adaptive_threshold, state.threshold_offset.as_deref_mut())
+    {
+        let (rate, delta, offset) = (&adaptive.rate[..n], &adaptive.delta[..n], &mut offset[..n]);
+        for i in 0..n {
+            offset[i] = offset[i] + rate[i] * -offset[i] + delta[i] * s[i];
+        }
+    }
+    if let (Some(adaptation), Some(w)) = (&soma.adaptation, state.adaptation.as_deref_mut()) {
+        let (rate, delta, w) = (&adaptation.rate[..n], &adaptation.delta[..n], &mut w[..n]);
+        let subthreshold = &adaptation.subthreshold[..n];
+        for i in 0..n {
+            w[i] = w[i] + rate[i] * (-w[i] + subthreshold[i] * v[i]) + delta[i] * s[i];
+        }
+    }
+}
+
+#[inline(always)]
+fn integrate(model: &SomaModel<&[f32]>, v: &mut [f32], input: &[f32], recovery: Option<&[f32]>) {
+    let n = v.len();
+    let input = &input[..n];
+    match model {
+        SomaModel::Leaky { decay, gain } => {
+            let (decay, gain) = (&decay[..n], &gain[..n]);
+            for i in 0..n {
+                v[i] = v[i] * decay[i] + input[i] * gain[i];
+            }
+        }
+        SomaModel::Exponential { rate, resistance, rheobase, slope } => {
+            let (rate, resistance) = (&rate[..n], &resistance[..n]);
+            let (rheobase, slope) = (&rheobase[..n], &slope[..n]);
+            for i in 0..n {
+                let upstroke = slope[i] * math::exp((v[i] - rheobase[i]) / slope[i]);
+                v[i] += rate[i] * (upstroke - v[i] + resistance[i] * input[i]);
+            }
+        }
+        SomaModel::Izhikevich { dt, resistance, .. } => {
+            let u = &recovery.unwrap_or_default()[..n];
+            let (dt, resistance) = (&dt[..n], &resistance[..n]);
+            for i in 0..n {
+                let quadratic = v[i] * 0.04 * v[i] + v[i] * 5.0 + 140.0;
+                v[i] += dt[i] * (quadratic - u[i] + resistance[i] * input[i]);
+            }
+        }
+    }
+}
