@@ -7,7 +7,7 @@ use spark::burn::backend::ops::ModuleOps;
 use spark::burn::tensor::module::{conv2d, max_pool2d};
 use spark::burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use spark::burn::tensor::{Tensor, TensorData};
-use spark::kernels::{SpikeConv2d, SpikeOps, spike_conv2d, spike_matmul, window_maximum};
+use spark::kernels::{SpikeConv2d, SpikeOps, spike, spike_conv2d, spike_matmul, window_maximum};
 use spark::nn::layers::step_through;
 use spark::prelude::{Device, Initializer, Leaky, LeakyConfig, Surrogate, Temporal};
 use std::hint::black_box;
@@ -28,6 +28,7 @@ fn main() {
     weight_gradient(&mut criterion);
     convolution(&mut criterion);
     pooling(&mut criterion);
+    crossings(&mut criterion);
     surrogates(&mut criterion);
     criterion.final_summary();
 }
@@ -166,6 +167,14 @@ fn pooling(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("window_maximum_1600x64x8x8_2x2");
     measure(&mut group, "ours", || window_maximum(images.clone(), WINDOW));
     measure(&mut group, "max_pool2d", || max_pool2d(images.clone(), MaxPoolOptions::new(WINDOW)));
+    group.finish();
+}
+
+fn crossings(criterion: &mut Criterion) {
+    let x = uniform([1 << 20], "x", &Device::flex()) * 4.0 - 2.0;
+    let mut group = criterion.benchmark_group("spike_1M");
+    measure(&mut group, "ours", || spike(x.clone(), Surrogate::default()));
+    measure(&mut group, "comparison and conversion", || x.clone().greater_elem(0.0).float());
     group.finish();
 }
 

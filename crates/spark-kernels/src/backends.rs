@@ -5,15 +5,20 @@
 
 use burn::backend::{Flex, NdArray, tensor::FloatTensor};
 
+use crate::composed::T;
 use crate::scan::{
     self, ScanGradients, ScanInputs, ScanOptions, ScanOutputGradients, ScanOutputs, ScanSaved, Wanted,
 };
-use crate::{Maybe, Needed, SpikeConv2d, SpikeOps, conv, cpu, pool, synapses};
+use crate::{Maybe, Needed, SpikeConv2d, SpikeOps, Surrogate, conv, cpu, pool, synapses};
 
 /// The kernels for tensors that are slices in memory; another element type than `f32` takes the reference.
 macro_rules! host_kernels {
     ($backend:ty) => {
         impl SpikeOps for $backend {
+            fn spike(x: FloatTensor<Self>, _: Surrogate) -> FloatTensor<Self> {
+                cpu::spike::forward::<Self>(&x).unwrap_or_else(|| T::<Self>(x).step().0)
+            }
+
             fn spike_linear(
                 spikes: FloatTensor<Self>,
                 weight: FloatTensor<Self>,
@@ -118,6 +123,15 @@ host_kernels!(NdArray);
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 impl SpikeOps for burn_cubecl::CubeBackend {
+    fn spike_linear_few_rows(
+        spikes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Maybe<Self>,
+    ) -> FloatTensor<Self> {
+        crate::gpu::synapses::product(&spikes, &weight, bias.as_option())
+            .unwrap_or_else(|| synapses::linear::<Self>(spikes, weight, bias))
+    }
+
     fn unit_scan(inputs: ScanInputs<Self>, keep: bool, options: ScanOptions) -> ScanOutputs<Self> {
         crate::gpu::scan::forward(&inputs, keep, options)
             .unwrap_or_else(|| scan::forward(inputs, keep, options))

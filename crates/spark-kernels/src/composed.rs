@@ -75,10 +75,12 @@ impl<B: Backend> T<B> {
 
     /// Exactly 1 where `x > 0` and 0 elsewhere.
     pub fn step(self) -> Self {
-        let settings = get_device_settings::<B>(&self.0.device());
-        let dtype = self.0.dtype().into();
+        let device = self.0.device();
+        let settings = get_device_settings::<B>(&device);
+        let zeros = B::float_zeros(self.shape(), &device, self.0.dtype().into());
         let above = B::float_greater_elem(self.0, Scalar::from(0.0f32), settings.bool_dtype);
-        Self(B::bool_into_float(above, dtype))
+        // Not `bool_into_float`: Burn's fusion of GPU operations ends at it.
+        Self(B::float_mask_fill(zeros, above, Scalar::from(1.0f32)))
     }
 
     /// The surrogate derivative at every element.

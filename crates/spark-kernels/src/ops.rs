@@ -1,7 +1,7 @@
 //! The backend extension: one trait, a composed reference body for every operation.
 #![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
 
-use burn::backend::{Backend, ExtensionType, backend_extension, tensor::FloatTensor};
+use burn::backend::{Backend, ExtensionType, TensorMetadata, backend_extension, tensor::FloatTensor};
 
 use crate::composed::T;
 use crate::scan::{
@@ -88,6 +88,23 @@ pub trait SpikeOps: Backend {
         #[extension_type] bias: Maybe<Self>,
         #[extension_type] _needed: Needed<Self>,
         _half_width: f32,
+    ) -> FloatTensor<Self> {
+        if spikes.shape()[0] <= synapses::FEW_ROWS {
+            Self::spike_linear_few_rows(spikes, weight, bias)
+        } else {
+            synapses::linear::<Self>(spikes, weight, bias)
+        }
+    }
+
+    /// [`spike_linear`](crate::spike_linear()) of few rows, such as one step of a simulation.
+    ///
+    /// An operation of its own: Burn fuses a dense product with what follows it, but not a kernel that it
+    /// does not know.
+    #[fusion(dtype = spikes, shape = burn::tensor::Shape::from([spikes[0], weight[1]]))]
+    fn spike_linear_few_rows(
+        spikes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] bias: Maybe<Self>,
     ) -> FloatTensor<Self> {
         synapses::linear::<Self>(spikes, weight, bias)
     }

@@ -6,14 +6,19 @@ use burn::tensor::{Shape, Tensor};
 use crate::composed::T;
 use crate::{Maybe, Needed, SpikeOps};
 
+/// The most rows for which a GPU skips silent units: the kernel takes every row by itself, while a dense
+/// product reads the weights once for many.
+pub(crate) const FEW_ROWS: usize = 16;
+
 /// `spikes × weight`: the current into each postsynaptic unit, `[rows, post]`.
 ///
 /// * `spikes`: `[rows, pre]`, mostly zero: spikes, signed spikes or any other sparse input.
 /// * `weight`: `[pre, post]`.
 ///
 /// On the CPU only the weights of active units are read when few are (the density is measured), and the
-/// weight gradient is gathered from the same events; otherwise, and elsewhere, this is the dense product.
-/// The sum over `pre` then runs in ascending order, so both agree to rounding.
+/// weight gradient is gathered from the same events; the sum over `pre` runs in ascending order. A GPU reads
+/// the weights of active units for up to 16 rows, as a step of a simulation has them. Otherwise this is the
+/// dense product; all agree to rounding.
 ///
 /// # Panics
 /// If the two do not agree on `pre`; the layers check shapes before they call.

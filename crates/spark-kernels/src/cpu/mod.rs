@@ -15,6 +15,7 @@ pub(crate) mod pool;
 pub(crate) mod scan;
 pub(crate) mod somas;
 pub(crate) mod sparse;
+pub(crate) mod spike;
 pub(crate) mod support;
 pub(crate) mod traces;
 
@@ -107,6 +108,12 @@ impl HostBackend for NdArray {
             .expect("as many values as the shape has elements");
         NdArrayTensor::from(array.into_shared())
     }
+}
+
+/// Exactly 1 for `x > 0`, else 0.
+#[inline(always)]
+fn crossing(x: f32) -> f32 {
+    if x > 0.0 { 1.0 } else { 0.0 }
 }
 
 /// Memory for the elements of an output; what it holds does not matter.

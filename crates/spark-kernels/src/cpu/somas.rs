@@ -8,7 +8,7 @@ use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use multiversion::multiversion;
 
 use super::lanes::{self, LANES, Lane};
-use super::{HostBackend, math};
+use super::{HostBackend, crossing, math};
 use crate::somas::{Soma, SomaModel, SomaState};
 
 /// Entries from which a second thread is worth waking.
@@ -181,10 +181,4 @@ fn integrate(model: &SomaModel<&[f32]>, v: &mut [f32], input: &[f32], recovery: 
             }
         }
     }
-}
-
-/// Exactly 1 for `x > 0`, else 0.
-#[inline(always)]
-fn crossing(x: f32) -> f32 {
-    if x > 0.0 { 1.0 } else { 0.0 }
 }

@@ -4,7 +4,7 @@ use multiversion::multiversion;
 use std::borrow::Cow;
 
 use super::LANES;
-use crate::cpu::HostBackend;
+use crate::cpu::{HostBackend, crossing};
 use crate::scan::{Parts, ScanInputs};
 use crate::{Maybe, Reset, ScanOptions};
 
@@ -99,12 +99,6 @@ impl State<'_> {
             .into_iter()
             .filter(|plane| !plane.is_empty())
     }
-}
-
-/// Exactly 1 for `x > 0`, else 0.
-#[inline(always)]
-pub(super) fn crossing(x: f32) -> f32 {
-    if x > 0.0 { 1.0 } else { 0.0 }
 }
 
 impl Block {

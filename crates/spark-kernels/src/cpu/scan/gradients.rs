@@ -4,7 +4,8 @@
 
 use multiversion::multiversion;
 
-use super::block::{Block, State, adapt_threshold, crossing};
+use super::block::{Block, State, adapt_threshold};
+use crate::cpu::crossing;
 use crate::surrogate::formula::with_derivative;
 use crate::{Reset, Surrogate};
 
