@@ -15,6 +15,7 @@ pub(crate) mod pool;
 pub(crate) mod scan;
 pub(crate) mod somas;
 pub(crate) mod sparse;
+mod spike_terms;
 pub(crate) mod support;
 pub(crate) mod traces;
 

@@ -2,6 +2,7 @@
 
 mod kernels;
 mod scans;
+mod sim;
 mod train;
 
 use anyhow::{Result, bail};
@@ -24,6 +25,8 @@ pub struct Args {
 enum Suite {
     /// Single operations, forward and backward, against composed or dense ones
     Kernels(SuiteArgs),
+    /// Steps of a simulation, against composed ones
+    Sim(SuiteArgs),
     /// Whole training steps (forward, backward, Adam), against layers run step by step
     Train(SuiteArgs),
 }
@@ -103,6 +106,7 @@ impl Bench {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (suite, args, workloads) = match &args.suite {
         Suite::Kernels(args) => ("kernels", args, [scans::WORKLOADS, kernels::WORKLOADS].concat()),
+        Suite::Sim(args) => ("sim", args, sim::WORKLOADS.to_vec()),
         Suite::Train(args) => ("train", args, train::WORKLOADS.to_vec()),
     };
     let out = Output { json: args.common.json };
@@ -129,29 +133,42 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let bench = Bench { device, runs: args.runs, with_baseline: !args.no_baseline };
     for workload in wanted {
         let measurement = (workload.run)(&bench)?;
-        report(out, &args.common, workload, &measurement)?;
+        let unit = if suite == "sim" { &MICROSECONDS } else { &MILLISECONDS };
+        report(out, &args.common, workload, &measurement, unit)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn report(out: Output, common: &Common, workload: &Workload, found: &Measurement) -> Result<()> {
+/// What times are told in.
+struct Unit {
+    symbol: &'static str,
+    name: &'static str,
+    per_millisecond: f64,
+}
+
+const MILLISECONDS: Unit = Unit { symbol: "ms", name: "ms_per_step", per_millisecond: 1.0 };
+const MICROSECONDS: Unit = Unit { symbol: "µs", name: "us_per_step", per_millisecond: 1e3 };
+
+fn report(out: Output, common: &Common, workload: &Workload, found: &Measurement, unit: &Unit) -> Result<()> {
     let ratio = found.baseline.map(|baseline| baseline / found.ours);
-    let beside = match (found.baseline, ratio) {
+    let (ours, symbol) = (found.ours * unit.per_millisecond, unit.symbol);
+    let baseline = found.baseline.map(|baseline| baseline * unit.per_millisecond);
+    let beside = match (baseline, ratio) {
         (Some(baseline), Some(ratio)) => {
-            format!("{baseline:>10.2} ms  {ratio:>6.2} ×  {}", workload.baseline)
+            format!("{baseline:>10.2} {symbol}  {ratio:>6.2} ×  {}", workload.baseline)
         }
         _ => String::new(),
     };
     let details: String = found.details.iter().map(|(name, value)| format!("  {name} {value}")).collect();
-    out.text(format_args!("{:<36} {:>10.3} ms {beside}{details}", workload.name, found.ours))?;
+    out.text(format_args!("{:<36} {ours:>10.3} {symbol} {beside}{details}", workload.name))?;
     let mut line = json!({
         "workload": workload.name,
         "device": common.device.to_string(),
         "dtype": "f32",
         "threads": std::thread::available_parallelism().map_or(1, usize::from),
-        "ms_per_step": found.ours,
+        unit.name: ours,
         "baseline": workload.baseline,
-        "baseline_ms_per_step": found.baseline,
+        format!("baseline_{}", unit.name): baseline,
         "ratio": ratio,
         "peak_rss_mb": peak_rss_mb(),
     });
