@@ -44,7 +44,7 @@ impl std::error::Error for DelayError {}
 #[derive(Clone, Debug)]
 pub struct DelayOrder {
     /// Delays in row-major order.
-    pub(crate) steps: Vec<u32>,
+    pub(crate) steps: Vec<u16>,
     /// For each row, where in `entries` each delay from 0 to the longest starts, and where the row ends.
     pub(crate) starts: Vec<u32>,
     /// Positions, counted from the start of their row for pairs and from 0 for sparse synapses.
@@ -55,7 +55,7 @@ pub struct DelayOrder {
 impl DelayOrder {
     /// Orders rows of entries; `rows` gives the range of each.
     pub(crate) fn new(
-        steps: Vec<u32>,
+        steps: Vec<u16>,
         rows: impl Iterator<Item = std::ops::Range<usize>>,
         max: usize,
         name: impl Fn(usize) -> u32,
@@ -98,8 +98,8 @@ impl DelayOrder {
 }
 
 /// Delays on the host, checked.
-pub(crate) fn check(found: impl Iterator<Item = i64>, max: usize) -> Result<Vec<u32>, DelayError> {
-    let checked = found.enumerate().map(|(index, found)| match u32::try_from(found) {
+pub(crate) fn check(found: impl Iterator<Item = i64>, max: usize) -> Result<Vec<u16>, DelayError> {
+    let checked = found.enumerate().map(|(index, found)| match u16::try_from(found) {
         Ok(steps) if steps as usize <= max => Ok(steps),
         _ => Err(DelayError { index, found, max }),
     });
@@ -110,7 +110,7 @@ impl<const D: usize> Delays<D> {
     /// Delays of 0 to `max` steps: `[pre]`, or `[pre, post]` for pairs.
     ///
     /// # Errors
-    /// Names the first delay outside of that.
+    /// Names the first delay outside of that, or above 65,535.
     ///
     /// # Examples
     /// ```

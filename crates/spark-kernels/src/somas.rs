@@ -1,6 +1,6 @@
 //! One step of spiking units, with mechanisms that adapt them.
 
-use burn::backend::Dispatch;
+use burn::backend::{Dispatch, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
 use crate::composed::T;
@@ -321,6 +321,13 @@ impl<P> Soma<P> {
         }
     }
 
+    /// The number of its planes.
+    pub(crate) fn count(&self) -> usize {
+        let mut count = 0;
+        self.as_ref().map(|_| count += 1);
+        count
+    }
+
     /// The planes of its state.
     fn state_form(&self) -> SomaState<()> {
         let counts = self.cooldown.is_some() || self.clamp.is_some();
@@ -443,8 +450,23 @@ impl<P> SomaState<P> {
     }
 }
 
+/// The reference body of [`soma_step`] on collected planes.
+pub(crate) fn step_planes<B: StepOps>(
+    current: FloatTensor<B>,
+    planes: Planes<B>,
+    form: SomaForm,
+) -> (FloatTensor<B>, Planes<B>) {
+    let mut next = planes.into_source();
+    let soma = form.soma.map(|()| T::<B>(next()));
+    let state = form.state.map(|()| T(next()));
+    let (spikes, state) = step(soma, T(current), state, form.options);
+    let mut planes = Vec::new();
+    state.map(|plane| planes.push(plane.0));
+    (spikes.0, Planes(planes))
+}
+
 /// The reference body of [`soma_step`].
-pub(crate) fn step<B: StepOps>(
+fn step<B: StepOps>(
     soma: Soma<T<B>>,
     current: T<B>,
     state: SomaState<T<B>>,

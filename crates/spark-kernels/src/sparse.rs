@@ -179,7 +179,7 @@ impl SparsePattern {
     /// The same pattern with a delay of 0 to `max` steps for each synapse.
     ///
     /// # Errors
-    /// Names the first delay outside of that.
+    /// Names the first delay outside of that, or above 65,535.
     ///
     /// # Panics
     /// If there are not as many delays as synapses.
@@ -190,7 +190,7 @@ impl SparsePattern {
         let synapses = self.synapses();
         assert_eq!(steps.len(), synapses, "with_delays: delays for {synapses} synapses");
         let host = delays::check(steps.iter().map(|&steps| i64::from(steps)), max)?;
-        let data: Vec<i32> = host.iter().map(|&steps| steps as i32).collect();
+        let data: Vec<i32> = host.iter().map(|&steps| i32::from(steps)).collect();
         let steps = Tensor::from_data(TensorData::new(data, [synapses]), &self.sources.device());
         let rows = (0..self.rows.pre()).map(|unit| self.rows.of(unit));
         let order = Arc::new(DelayOrder::new(host, rows, max, |position| position as u32));

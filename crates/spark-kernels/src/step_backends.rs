@@ -30,17 +30,12 @@ macro_rules! host_kernels {
                 planes: Planes<Self>,
                 form: SomaForm,
             ) -> (FloatTensor<Self>, Planes<Self>) {
-                let mut next = planes.into_source();
-                let soma = form.soma.map(|()| next());
-                let mut state = form.state.map(|()| next());
-                if cpu::somas::step::<Self>(&soma, &mut current, &mut state).is_none() {
-                    let (spikes, after) =
-                        somas::step::<Self>(soma.map(T), T(current), state.map(T), form.options);
-                    (current, state) = (spikes.0, after.map(|plane| plane.0));
+                let (mut planes, count) = (planes.0, form.soma.count());
+                let (parameters, state) = planes.split_at_mut(count);
+                if cpu::somas::step::<Self>(&form, parameters, &mut current, state).is_some() {
+                    return (current, Planes(planes.split_off(count)));
                 }
-                let mut planes = Vec::new();
-                state.map(|plane| planes.push(plane));
-                (current, Planes(planes))
+                somas::step_planes(current, Planes(planes), form)
             }
 
             fn bernoulli(mut probability: FloatTensor<Self>, stream: Stream) -> FloatTensor<Self> {

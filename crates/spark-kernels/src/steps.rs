@@ -38,13 +38,7 @@ pub trait StepOps: SpikeOps {
         #[extension_type] planes: Planes<Self>,
         form: SomaForm,
     ) -> (FloatTensor<Self>, Planes<Self>) {
-        let mut next = planes.into_source();
-        let soma = form.soma.map(|()| T::<Self>(next()));
-        let state = form.state.map(|()| T(next()));
-        let (spikes, state) = somas::step(soma, T(current), state, form.options);
-        let mut planes = Vec::new();
-        state.map(|plane| planes.push(plane.0));
-        (spikes.0, Planes(planes))
+        somas::step_planes(current, planes, form)
     }
 
     /// See [`random::bernoulli_each`](crate::random::bernoulli_each).

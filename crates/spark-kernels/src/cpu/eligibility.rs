@@ -4,7 +4,8 @@ use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::plasticity::{ROWS, Settle, SpikeTerms, Touched, add_products, add_scaled, settle_all};
+use super::plasticity::{ROWS, Settle, settle_all};
+use super::spike_terms::{SpikeTerms, Sums, add_products, add_scaled};
 use super::{HostBackend, columns_mut};
 use crate::eligibility::EligibilityForm;
 use crate::plasticity::Terms;
@@ -35,7 +36,7 @@ pub(crate) fn step<B: HostBackend>(
     let used = modulation.values.iter().any(|m| *m != 0.0);
     let same = vec![options.max; post];
     let block = |start: usize, weight: &mut [f32], samples: &mut [&mut [f32]]| {
-        let (mut sums, mut change) = (vec![0.0; post], vec![0.0; post]);
+        let (mut sums, mut change) = (Sums::new(post), vec![0.0; post]);
         for (row, weight) in weight.chunks_exact_mut(post).enumerate() {
             let unit = start + row;
             for (sample, eligibility) in samples.iter_mut().enumerate() {
@@ -43,9 +44,9 @@ pub(crate) fn step<B: HostBackend>(
                     let each = rows / options.samples;
                     sample * each..(sample + 1) * each
                 });
-                spikes.add(unit, rows, &mut sums, &mut Touched::default());
+                spikes.add(unit, rows, &mut sums);
                 let eligibility = &mut eligibility[row * post..(row + 1) * post];
-                decay(eligibility, &mut sums, form.decay);
+                decay(eligibility, &mut sums.values, form.decay);
                 modulation.add(sample, unit, eligibility, &mut change);
             }
             if used {

@@ -16,6 +16,7 @@ pub(crate) mod scan;
 pub(crate) mod somas;
 pub(crate) mod sparse;
 pub(crate) mod spike;
+mod spike_terms;
 pub(crate) mod support;
 pub(crate) mod traces;
 

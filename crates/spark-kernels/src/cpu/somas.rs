@@ -9,20 +9,23 @@ use multiversion::multiversion;
 
 use super::lanes::{self, LANES, Lane};
 use super::{HostBackend, crossing, math};
-use crate::somas::{Soma, SomaModel, SomaState};
+use crate::somas::{Soma, SomaForm, SomaModel, SomaState};
 
 /// Entries from which a second thread is worth waking.
 const PARALLEL: usize = 1 << 15;
 
-/// Updates `state` and turns `current` into spikes; `None`, with nothing changed, when a tensor is not `f32`.
+/// Updates the planes of the state and turns `current` into spikes; `None`, with nothing changed, when a
+/// tensor is not `f32`.
 pub(crate) fn step<B: HostBackend>(
-    soma: &Soma<FloatTensor<B>>,
+    form: &SomaForm,
+    parameters: &[FloatTensor<B>],
     current: &mut FloatTensor<B>,
-    state: &mut SomaState<FloatTensor<B>>,
+    state: &mut [FloatTensor<B>],
 ) -> Option<()> {
     let units = current.shape()[1];
-    let parameters = soma.as_ref().try_map(|parameter| B::slice(parameter).map(Lane::new))?;
-    let state = state.as_mut().try_map(B::slice_mut)?;
+    let (mut parameters, mut state) = (parameters.iter(), state.iter_mut());
+    let parameters = form.soma.as_ref().try_map(|()| B::slice(parameters.next()?).map(Lane::new))?;
+    let state = form.state.as_ref().try_map(|()| B::slice_mut(state.next()?))?;
     let current = B::slice_mut(current)?;
     let mut shared = true;
     parameters.as_ref().map(|lane| shared &= lane.shared);
@@ -92,7 +95,7 @@ fn block<'a, 'b>(soma: &Soma<&'a [f32]>, io: &mut [f32], state: &mut SomaState<&
     if let (Some(steps), Some(since)) = (soma.clamp, &state.since_spike) {
         let (steps, since) = (&steps[..n], &since[..n]);
         for i in 0..n {
-            v[i] = if since[i] < steps[i] { reset[i] } else { v[i] };
+            v[i] = choose(since[i] < steps[i], reset[i], v[i]);
         }
     }
     if let (SomaModel::Izhikevich { recovery_rate, sensitivity, .. }, Some(u)) =
@@ -120,7 +123,7 @@ fn block<'a, 'b>(soma: &Soma<&'a [f32]>, io: &mut [f32], state: &mut SomaState<&
     }
     let s = &io[..n];
     for i in 0..n {
-        v[i] = if s[i] > 0.0 { reset[i] } else { v[i] };
+        v[i] = choose(s[i] > 0.0, reset[i], v[i]);
     }
     if let (SomaModel::Izhikevich { jump, .. }, Some(u)) = (&soma.model, state.recovery.as_deref_mut()) {
         let (jump, u) = (&jump[..n], &mut u[..n]);
@@ -181,4 +184,12 @@ fn integrate(model: &SomaModel<&[f32]>, v: &mut [f32], input: &[f32], recovery: 
             }
         }
     }
+}
+
+/// `one` or `other`, both of them read: a choice between places to read from keeps a loop from being
+/// vectorised.
+#[inline(always)]
+fn choose(condition: bool, one: f32, other: f32) -> f32 {
+    let mask = u32::from(condition).wrapping_neg();
+    f32::from_bits((one.to_bits() & mask) | (other.to_bits() & !mask))
 }

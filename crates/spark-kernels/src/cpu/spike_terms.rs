@@ -1,0 +1,229 @@
+//! What pre- and postsynaptic spikes mean for the synapses of one presynaptic unit.
+
+use multiversion::multiversion;
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::delays::slot;
+use super::lists::Block;
+use crate::delays::DelayOrder;
+use crate::plasticity::Kind;
+
+/// The terms of a rule that come from spikes, ready to be summed up by rows of synapses.
+pub(super) struct SpikeTerms<'a> {
+    /// Spikes and factor.
+    on_pre: Option<(Signal<'a>, Cow<'a, [f32]>)>,
+    /// Factor and spikes.
+    on_post: Option<(Signal<'a>, Block)>,
+    order: Option<&'a DelayOrder>,
+    post: usize,
+    /// Rows of `on_pre` and of `on_post`.
+    pub rows: [usize; 2],
+}
+
+/// A presynaptic signal.
+struct Signal<'a> {
+    kind: Kind,
+    values: Cow<'a, [f32]>,
+    rows: usize,
+    pre: usize,
+}
+
+/// The changes of the synapses of a unit, and which of them are not zero.
+pub(super) struct Sums {
+    pub values: Vec<f32>,
+    /// All may be.
+    pub all: bool,
+    /// Those with one of these delays may be.
+    pub delays: Vec<usize>,
+    /// Those with postsynaptic units that spiked may be.
+    pub spiked: bool,
+    /// A delayed signal by delay.
+    past: Vec<f32>,
+}
+
+impl Sums {
+    pub fn new(post: usize) -> Self {
+        Self { values: vec![0.0; post], all: false, delays: Vec::new(), spiked: false, past: Vec::new() }
+    }
+}
+
+/// A term of a rule: what it depends on, and its two factors.
+type Term<'a> = (Kind, Cow<'a, [f32]>, Cow<'a, [f32]>);
+
+impl<'a> SpikeTerms<'a> {
+    /// From the terms of a rule as slices, for weights `[pre, post]`.
+    pub fn new(
+        on_pre: Option<Term<'a>>,
+        on_post: Option<Term<'a>>,
+        order: Option<&'a DelayOrder>,
+        [pre, post]: [usize; 2],
+    ) -> Self {
+        let rows = [&on_pre, &on_post].map(|term| term.as_ref().map_or(0, |term| term.2.len() / post.max(1)));
+        let signal = |kind, values, rows| Signal { kind, values, rows, pre };
+        Self {
+            on_pre: on_pre.map(|(kind, spikes, factor)| (signal(kind, spikes, rows[0]), factor)),
+            on_post: on_post.map(|(kind, factor, spikes)| {
+                (signal(kind, factor, rows[1]), Block::new(&spikes, post.max(1)))
+            }),
+            order,
+            post,
+            rows,
+        }
+    }
+
+    /// About how many synapses have an event.
+    pub fn size(&self, pre: usize) -> usize {
+        let arriving = match &self.on_pre {
+            Some((Signal { kind: Kind::Pairs, .. }, _)) => pre,
+            Some((signal, _)) => {
+                let events = signal.values.iter().filter(|x| **x != 0.0).count();
+                // An event in a ring is met by one in so many synapses per step.
+                events / signal.slots().max(1)
+            }
+            None => 0,
+        };
+        arriving * self.post + self.on_post.as_ref().map_or(0, |(_, spikes)| spikes.count() * pre)
+    }
+
+    /// The postsynaptic units with an event in any row, ascending.
+    pub fn columns(&self) -> Vec<u32> {
+        let Some((signal, spikes)) = &self.on_post else {
+            return Vec::new();
+        };
+        let mut columns: Vec<u32> = (0..signal.rows).flat_map(|row| spikes.row(row).0).copied().collect();
+        if signal.rows > 1 {
+            columns.sort_unstable();
+            columns.dedup();
+        }
+        columns
+    }
+
+    /// Adds what the given rows of `on_pre` and of `on_post` mean for the synapses of a unit.
+    pub fn add(&self, unit: usize, rows: [Range<usize>; 2], sums: &mut Sums) {
+        let [on_pre, on_post] = rows;
+        if let Some((signal, factor)) = &self.on_pre {
+            for row in on_pre {
+                self.arrive(signal, row, unit, &factor[row * self.post..(row + 1) * self.post], sums);
+            }
+        }
+        if let Some((signal, spikes)) = &self.on_post {
+            for row in on_post {
+                self.fire(signal, row, unit, spikes.row(row), sums);
+            }
+        }
+    }
+
+    /// A presynaptic event.
+    fn arrive(&self, signal: &Signal<'_>, row: usize, unit: usize, factor: &[f32], sums: &mut Sums) {
+        match signal.kind {
+            Kind::Units => {
+                let spike = signal.unit(row, unit);
+                if spike != 0.0 {
+                    add_scaled(&mut sums.values, factor, spike);
+                    sums.all = true;
+                }
+            }
+            Kind::Pairs => {
+                add_products(&mut sums.values, signal.pairs(row, unit, self.post), factor);
+                sums.all = true;
+            }
+            Kind::Delayed { newest } => {
+                let Some(order) = self.order else { return };
+                for delay in 0..=order.max() {
+                    let spike = signal.delayed(row, unit, newest, delay);
+                    if spike == 0.0 {
+                        continue;
+                    }
+                    for &target in order.of(unit, delay) {
+                        sums.values[target as usize] += spike * factor[target as usize];
+                    }
+                    if !sums.delays.contains(&delay) {
+                        sums.delays.push(delay);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Postsynaptic events.
+    fn fire(&self, signal: &Signal<'_>, row: usize, unit: usize, events: (&[u32], &[f32]), sums: &mut Sums) {
+        if events.0.is_empty() {
+            return;
+        }
+        match signal.kind {
+            Kind::Units => {
+                let factor = signal.unit(row, unit);
+                if factor == 0.0 {
+                    return;
+                }
+                add_events(&mut sums.values, events, |_| factor);
+            }
+            Kind::Pairs => {
+                let factor = signal.pairs(row, unit, self.post);
+                add_events(&mut sums.values, events, |i| factor[i]);
+            }
+            Kind::Delayed { newest } => {
+                let Some(order) = self.order else { return };
+                sums.past.clear();
+                sums.past.extend((0..=order.max()).map(|delay| signal.delayed(row, unit, newest, delay)));
+                let (past, delays) = (&sums.past, &order.steps[unit * self.post..(unit + 1) * self.post]);
+                add_events(&mut sums.values, events, |i| past[delays[i] as usize]);
+            }
+        }
+        sums.spiked = true;
+    }
+}
+
+impl Signal<'_> {
+    /// Steps that a ring holds.
+    fn slots(&self) -> usize {
+        self.values.len() / (self.rows * self.pre).max(1)
+    }
+
+    /// What `unit` shows in `row`, to all its synapses.
+    fn unit(&self, row: usize, unit: usize) -> f32 {
+        self.values[row * self.pre + unit]
+    }
+
+    /// What it shows to each of its synapses.
+    fn pairs(&self, row: usize, unit: usize, post: usize) -> &[f32] {
+        let at = (row * self.pre + unit) * post;
+        &self.values[at..at + post]
+    }
+
+    /// What it showed `delay` steps ago.
+    fn delayed(&self, row: usize, unit: usize, newest: usize, delay: usize) -> f32 {
+        self.unit(slot(newest, self.slots(), delay) * self.rows + row, unit)
+    }
+}
+
+/// `sums[i] += factor(i)·spike` for spikes at `units`, all 1 where there are no `values`.
+#[inline(always)]
+fn add_events(sums: &mut [f32], (units, values): (&[u32], &[f32]), factor: impl Fn(usize) -> f32) {
+    if values.is_empty() {
+        for &i in units {
+            sums[i as usize] += factor(i as usize);
+        }
+    } else {
+        for (&i, value) in units.iter().zip(values) {
+            sums[i as usize] += factor(i as usize) * value;
+        }
+    }
+}
+
+/// `sums[i] += row[i]·value`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
+pub(super) fn add_scaled(sums: &mut [f32], row: &[f32], value: f32) {
+    for (sum, x) in sums.iter_mut().zip(row) {
+        *sum += x * value;
+    }
+}
+
+/// `sums[i] += a[i]·b[i]`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
+pub(super) fn add_products(sums: &mut [f32], a: &[f32], b: &[f32]) {
+    for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+        *sum += a * b;
+    }
+}
