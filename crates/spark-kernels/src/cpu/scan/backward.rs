@@ -111,6 +111,9 @@ fn destination<B: HostBackend>(
     }
 }
 
+/// Sums over all units that are taken side by side, as vector instructions do.
+const SIDE_BY_SIDE: usize = 64;
+
 /// Sums over samples, and over units too for a parameter that they share, in the order of the lanes;
 /// absent where nothing was summed up.
 fn sum_to<B: HostBackend>(lanes: &[f32], parameter: &Maybe<B>) -> Maybe<B> {
@@ -121,11 +124,15 @@ fn sum_to<B: HostBackend>(lanes: &[f32], parameter: &Maybe<B>) -> Maybe<B> {
         return Maybe::Absent;
     }
     let shape = parameter.shape();
-    let mut sums = vec![0.0; shape.num_elements()];
+    let entries = shape.num_elements();
+    let mut sums = vec![0.0; if entries == 1 { SIDE_BY_SIDE } else { entries }];
     for sample in lanes.chunks(sums.len()) {
         for (sum, value) in sums.iter_mut().zip(sample) {
             *sum += value;
         }
+    }
+    if entries == 1 {
+        sums = vec![sums.iter().sum()];
     }
     Maybe::Present(B::tensor(sums, shape))
 }

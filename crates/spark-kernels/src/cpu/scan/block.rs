@@ -43,12 +43,7 @@ impl<'a> Parameters<'a> {
 
     /// Block `index` of `length` units.
     pub fn block(&self, index: usize, length: usize) -> Block {
-        // A parameter that all units share has one entry, one that they do not have none.
-        let spread = |parameter: &[f32]| -> Vec<f32> {
-            let start = index * LANES;
-            let units = if parameter.is_empty() { 0..0 } else { start..start + length };
-            units.map(|unit| parameter[unit % parameter.len()]).collect()
-        };
+        let spread = |parameter: &[f32]| spread(parameter, index * LANES, length);
         let threshold = spread(&self.threshold);
         let adaptation = if self.parts.adaptation { length } else { 0 };
         Block {
@@ -62,6 +57,25 @@ impl<'a> Parameters<'a> {
             adaptation_strength: spread(&self.adaptation_strength),
             parts: self.parts,
             options: self.options,
+        }
+    }
+}
+
+/// The entries of a parameter for `length` units of the samples one after another, from unit `start`. A
+/// parameter that all units share has one entry, one that they do not have none.
+fn spread(parameter: &[f32], start: usize, length: usize) -> Vec<f32> {
+    match parameter {
+        [] => Vec::new(),
+        [shared] => vec![*shared; length],
+        own => {
+            let mut entries = Vec::with_capacity(length);
+            let mut next = start % own.len();
+            while entries.len() < length {
+                let end = own.len().min(next + length - entries.len());
+                entries.extend_from_slice(&own[next..end]);
+                next = 0;
+            }
+            entries
         }
     }
 }

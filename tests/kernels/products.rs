@@ -1,7 +1,4 @@
 //! The spiking operations on every backend: shapes, exact spikes, gradients against composed autodiff.
-#![recursion_limit = "256"] // The kernel compiler of the GPU backends nests its types deeply.
-
-mod support;
 
 use proptest::prelude::*;
 use spark::burn::tensor::{Gradients, TensorData};
@@ -10,7 +7,7 @@ use spark::kernels::{
 };
 use spark::nn::layers::{LeakyConfig, LeakyState, Temporal};
 use spark::prelude::*;
-use support::devices;
+use crate::support::devices;
 
 /// One random call of the scan.
 #[derive(Clone, Debug)]

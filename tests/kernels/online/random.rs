@@ -4,7 +4,7 @@ use spark::kernels::philox::Stream;
 use spark::kernels::random;
 use spark::prelude::*;
 
-use super::support::devices;
+use crate::support::devices;
 use super::{draw, floats, on_one_and_two_threads, tensor};
 
 const SHAPE: [usize; 2] = [37, 501];

@@ -1,7 +1,4 @@
 //! Convolution and pooling of spike images on every backend, against Burn's own.
-#![recursion_limit = "256"] // The kernel compiler of the GPU backends nests its types deeply.
-
-mod support;
 
 use proptest::prelude::*;
 use spark::burn::tensor::module::{conv2d, max_pool2d};
@@ -9,7 +6,7 @@ use spark::burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use spark::burn::tensor::{TensorData, Tolerance};
 use spark::kernels::{SpikeConv2d, spike_conv2d, window_maximum};
 use spark::prelude::*;
-use support::devices;
+use crate::support::devices;
 
 /// What the pixels of an image are.
 #[derive(Clone, Copy, Debug)]

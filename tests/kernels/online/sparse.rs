@@ -5,7 +5,7 @@ use spark::burn::tensor::{Int, TensorData};
 use spark::kernels::{DelayRing, Delays, SparseError, SparsePattern, sparse_matmul};
 use spark::prelude::*;
 
-use super::support::devices;
+use crate::support::devices;
 use super::{assert_close, draw, floats, on_one_and_two_threads, spikes, tensor};
 
 /// Random connections and spikes.

@@ -1,13 +1,10 @@
 //! Kernels that only GPU backends have, against the CPU.
-#![recursion_limit = "256"] // The kernel compiler of the GPU backends nests its types deeply.
-
-mod support;
 
 use proptest::prelude::*;
 use spark::burn::tensor::{DType, TensorData, Tolerance};
 use spark::kernels::spike_linear;
 use spark::prelude::*;
-use support::devices;
+use crate::support::devices;
 
 /// How the weights lie in memory.
 #[derive(Clone, Copy, Debug)]

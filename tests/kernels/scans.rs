@@ -1,7 +1,4 @@
 //! Scans on every backend, against the same units step by step with Burn's own autodiff.
-#![recursion_limit = "256"] // The kernel compiler of the GPU backends nests its types deeply.
-
-mod support;
 
 use proptest::prelude::*;
 use spark::burn::tensor::{DType, TensorData};
@@ -10,7 +7,7 @@ use spark::kernels::{
     leaky_scan, spike, unit_scan,
 };
 use spark::prelude::*;
-use support::devices;
+use crate::support::devices;
 
 const SURROGATES: [Surrogate; 4] = [
     Surrogate::Atan { alpha: 2.0 },
@@ -355,7 +352,7 @@ proptest! {
 
 proptest! {
     // A launch costs milliseconds on a software renderer.
-    #![proptest_config(ProptestConfig { cases: 12, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..Default::default() })]
 
     #[test]
     fn scans_equal_their_steps_on_gpus(case in cases(1..6)) {
@@ -375,6 +372,23 @@ fn nothing_passes_a_window_backwards() {
     let out = integrator_scan(input.clone(), Tensor::zeros([1, 1], &device), decay, options);
     let gradient = input.grad(&out.potential.sum().backward()).expect("the input has a gradient");
     assert_eq!(floats(gradient), [1.5, 1.0, 1.5, 1.0, 1.5, 1.0]);
+}
+
+/// The formula of every surrogate, in the kernels of every backend.
+#[test]
+fn every_surrogate_reaches_the_kernels() {
+    for (name, device) in devices() {
+        for surrogate in Surrogate::PRESETS {
+            let case = Case {
+                shape: [3, 2, 3],
+                parts: Parts { spikes: true, current: false, adaptation: true },
+                per_unit: true,
+                options: ScanOptions { surrogate, reset_gradient: true, ..Default::default() },
+                seed: 11,
+            };
+            check(&case, &name, &device);
+        }
+    }
 }
 
 /// The named scans are those of the general one.

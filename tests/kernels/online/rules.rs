@@ -7,7 +7,7 @@ use spark::kernels::{
 use spark::prelude::*;
 
 use super::golden::{self, Case};
-use super::support::devices;
+use crate::support::devices;
 use super::{assert_close, floats, tensor};
 
 /// A recorded rule on its way: one sample, kernels turned to `[pre, post]`.

@@ -7,7 +7,7 @@ use spark::kernels::{
 use spark::prelude::*;
 
 use super::golden::{self, Case};
-use super::support::devices;
+use crate::support::devices;
 use super::{assert_close, draw, floats, on_one_and_two_threads, tensor};
 
 /// `1 − exp(−dt/τ)`.

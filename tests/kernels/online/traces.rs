@@ -5,7 +5,7 @@ use spark::kernels::{LazyDecay, LazyTrace, Trace, trace_step};
 use spark::prelude::*;
 
 use super::golden::{self, Case};
-use super::support::devices;
+use crate::support::devices;
 use super::{assert_close, draw, floats, on_one_and_two_threads, spikes, tensor};
 
 fn all(value: f32, device: &Device) -> Tensor<1> {

@@ -6,7 +6,7 @@ use spark::kernels::{DelayRing, Delays};
 use spark::prelude::*;
 
 use super::golden;
-use super::support::devices;
+use crate::support::devices;
 use super::{assert_close, draw, floats, on_one_and_two_threads, spikes, tensor};
 
 fn delays<const D: usize>(steps: &[i32], shape: [usize; D], max: usize, device: &Device) -> Delays<D> {

@@ -1,9 +1,5 @@
 //! The operations of a simulation step on every backend: recorded runs, fused against composed bodies, and
 //! independence of the number of threads.
-#![recursion_limit = "256"] // The kernel compiler of the GPU backends nests its types deeply.
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod delays;
 mod golden;

@@ -8,7 +8,7 @@ use spark::kernels::{
 };
 use spark::prelude::*;
 
-use super::support::devices;
+use crate::support::devices;
 use super::{assert_close, draw, floats, on_one_and_two_threads, spikes, tensor};
 
 const MAX_DELAY: usize = 3;
