@@ -80,8 +80,12 @@ pub trait Component: Module + 'static {
     ///
     /// # Panics
     /// If a payload is not of the shape that the component was built for.
-    fn step(&self, plan: &Self::Plan, inputs: Self::Inputs, state: Self::State)
-    -> (Self::Outputs, Self::State);
+    fn step(
+        &self,
+        plan: &Self::Plan,
+        inputs: Self::Inputs,
+        state: Self::State,
+    ) -> (Self::Outputs, Self::State);
 
     /// Steps in a row. An override computes the same.
     fn sequence(

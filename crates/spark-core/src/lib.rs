@@ -9,8 +9,9 @@
 //! * [`parameter`]: numbers, arrays and initializers as parameters of units and synapses.
 //! * [`payload`], [`ports`]: what travels between components, and where it goes in and out.
 //! * [`state`]: what a component remembers, by name.
-//! * [`component`], [`registry`]: components, and how they are found by name.
+//! * [`component`], [`registry`]: components, and how they are found by name; [`build`]: their parameters.
 
+pub mod build;
 pub mod component;
 pub mod config;
 pub mod device;

@@ -199,7 +199,8 @@ fn collect(value: &Value, axis: usize, shape: &mut Vec<usize>, values: &mut Vec<
         }
         _ if axis < shape.len() => Err("found numbers and lists side by side in an array".to_owned()),
         other => {
-            let number = other.as_f64().ok_or_else(|| format!("found {other} in an array, expected a number"))?;
+            let number =
+                other.as_f64().ok_or_else(|| format!("found {other} in an array, expected a number"))?;
             values.push(number as f32);
             Ok(())
         }
@@ -209,10 +210,12 @@ fn collect(value: &Value, axis: usize, shape: &mut Vec<usize>, values: &mut Vec<
 /// JSON has no number that is not finite; as text it is at least seen by validation.
 fn number(value: f32) -> Value {
     // Through its shortest decimal form, so that 0.1 stays 0.1.
-    value.to_string().parse().ok().and_then(serde_json::Number::from_f64).map_or_else(
-        || Value::String(value.to_string()),
-        Value::Number,
-    )
+    value
+        .to_string()
+        .parse()
+        .ok()
+        .and_then(serde_json::Number::from_f64)
+        .map_or_else(|| Value::String(value.to_string()), Value::Number)
 }
 
 impl Serialize for Parameter {
@@ -512,7 +515,8 @@ mod tests {
     #[test]
     fn distributions_have_the_moments_they_promise() {
         let draw = |draw: Draw| draw.draw(&[200, 200], &[0], &mut seed::rng(4, "draw"));
-        let close = |found: f32, expected: f32| assert!((found - expected).abs() < 0.02, "{found} {expected}");
+        let close =
+            |found: f32, expected: f32| assert!((found - expected).abs() < 0.02, "{found} {expected}");
 
         let (mean, deviation) = mean_and_deviation(&draw(Draw {
             mu: Some(2.0),

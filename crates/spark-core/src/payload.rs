@@ -312,9 +312,7 @@ macro_rules! payload_types {
     )*};
 }
 
-payload_types!(
-    Spikes, Currents, Potentials, Floats, Integers, Mask, IntegerMask, Kernel, DelayKernel
-);
+payload_types!(Spikes, Currents, Potentials, Floats, Integers, Mask, IntegerMask, Kernel, DelayKernel);
 
 /// What a port carries: the type and the shape of one sample, units in the order of their axes.
 ///

@@ -18,7 +18,7 @@ pub struct Case {
 
 /// All recorded runs of a family.
 pub fn cases(family: &str) -> Vec<Case> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/kernels");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
     let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
     let cases: Vec<Value> = serde_json::from_str(&manifest).unwrap();
     let cases = cases.into_iter().filter(|case| case["family"] == family);
