@@ -274,10 +274,10 @@ impl DelayRing {
     ///
     /// * `weight`: `[pre, post]`, as it is now: what a weight was when the spike left does not matter.
     ///
-    /// On the CPU only synapses at which something arrives are visited. Their sum runs over ascending delays
-    /// and for each delay over ascending presynaptic units, whatever the number of threads: with weights
-    /// whose sums are exact (whole numbers, say) this equals the sum over
-    /// [`read_pairs`](Self::read_pairs) bit for bit, with others to rounding.
+    /// On the CPU only synapses of units are visited that were active within the longest delay. Their sum
+    /// runs over ascending presynaptic units, whatever the number of threads: with weights whose sums are
+    /// exact (whole numbers, say) this equals the sum over [`read_pairs`](Self::read_pairs) bit for bit,
+    /// with others to rounding.
     ///
     /// # Panics
     /// If the shapes differ or a delay may be longer than the ring.

@@ -77,7 +77,8 @@ fn gather_few(
 ) {
     let parallel = events.count * post >= PARALLEL;
     // A piece of a row of the output stays in the first-level cache while the weights pass.
-    let width = if parallel { post.div_ceil(rayon::current_num_threads()).next_multiple_of(WIDE) } else { post };
+    let width =
+        if parallel { post.div_ceil(rayon::current_num_threads()).next_multiple_of(WIDE) } else { post };
     let piece = |row: usize, start: usize, output: &mut [f32]| {
         if let Some(bias) = bias {
             output.copy_from_slice(&bias[start..start + output.len()]);
