@@ -1,4 +1,4 @@
-//! What the formulas of surrogates are written in.
+//! What formulas are written in that a fused loop and a reference share.
 
 use burn::backend::{Backend, Scalar, TensorMetadata, get_device_settings};
 use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E, PI, TAU};
@@ -41,6 +41,9 @@ pub(crate) trait Number:
 
     /// The larger of `self` and `min`.
     fn at_least(self, min: f32) -> Self;
+
+    /// `self` between `min` and `max`, else the nearer of both.
+    fn bounded(self, min: f32, max: f32) -> Self;
 
     /// `above` where `self > edge`, `below` elsewhere.
     fn choose(self, edge: f32, above: Self, below: Self) -> Self;
@@ -96,6 +99,12 @@ impl Number for f32 {
     }
 
     #[inline(always)]
+    fn bounded(self, min: f32, max: f32) -> f32 {
+        let x = self.at_least(min);
+        if x > max { max } else { x }
+    }
+
+    #[inline(always)]
     fn choose(self, edge: f32, above: f32, below: f32) -> f32 {
         if self > edge { above } else { below }
     }
@@ -138,6 +147,10 @@ impl<B: Backend> Number for T<B> {
 
     fn at_least(self, min: f32) -> Self {
         Self(B::float_clamp_min(self.0, Scalar::from(min)))
+    }
+
+    fn bounded(self, min: f32, max: f32) -> Self {
+        Self(B::float_clamp(self.0, Scalar::from(min), Scalar::from(max)))
     }
 
     fn choose(self, edge: f32, above: Self, below: Self) -> Self {
