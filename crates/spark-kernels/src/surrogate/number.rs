@@ -43,7 +43,10 @@ pub(crate) trait Number:
     fn at_least(self, min: f32) -> Self;
 
     /// `self` between `min` and `max`, else the nearer of both.
-    fn bounded(self, min: f32, max: f32) -> Self;
+    #[inline(always)]
+    fn bounded(self, min: f32, max: f32) -> Self {
+        -(-self.at_least(min)).at_least(-max)
+    }
 
     /// `above` where `self > edge`, `below` elsewhere.
     fn choose(self, edge: f32, above: Self, below: Self) -> Self;
@@ -99,12 +102,6 @@ impl Number for f32 {
     }
 
     #[inline(always)]
-    fn bounded(self, min: f32, max: f32) -> f32 {
-        let x = self.at_least(min);
-        if x > max { max } else { x }
-    }
-
-    #[inline(always)]
     fn choose(self, edge: f32, above: f32, below: f32) -> f32 {
         if self > edge { above } else { below }
     }
@@ -147,10 +144,6 @@ impl<B: Backend> Number for T<B> {
 
     fn at_least(self, min: f32) -> Self {
         Self(B::float_clamp_min(self.0, Scalar::from(min)))
-    }
-
-    fn bounded(self, min: f32, max: f32) -> Self {
-        Self(B::float_clamp(self.0, Scalar::from(min), Scalar::from(max)))
     }
 
     fn choose(self, edge: f32, above: Self, below: Self) -> Self {
