@@ -58,9 +58,9 @@ pub enum SomaModel<P> {
     /// y′ = (y + D·T)/(1 − y·T)    T = tan(s·√D)/√D, or tanh(s·√−D)/√−D for D < 0
     /// ```
     ///
-    /// where `tan x/x` is the quotient `(105 − 10·x²)/(105 − 45·x² + x⁴)`, right to 2e-5 for `x ≤ 1`. Rest
-    /// and critical potential are exact and rest is stable for steps of any length. A potential that would
-    /// pass infinity ends finite, at `99/T` above `m` or somewhat more: far over any threshold.
+    /// where `tan x/x` is the quotient `(105 − 10·x²)/(105 − 45·x² + x⁴)`, right to 2e-5 for `x ≤ 1`. The
+    /// fixed points are exact and the lower one is stable at steps of any length. A potential that would
+    /// pass infinity ends finite, near `99/T` above `m`: far over any threshold as long as `s·√|D| < ½`.
     ///
     /// Source: Ermentrout & Kopell (1986); Latham et al. (2000); Gerstner et al., *Neuronal Dynamics*
     /// (2014), section 5.3.
