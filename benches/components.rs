@@ -69,7 +69,8 @@ fn measure(registration: &Registration) -> Result<[f64; 3], Box<dyn std::error::
     }
     let config = registration.parse(config, "bench")?;
     let ports: Vec<&PortSpec> = registration.inputs.iter().filter(|port| !port.optional).collect();
-    let shapes = ports.iter().fold(InputShapes::default(), |shapes, port| shapes.with(port.name, shape(port)));
+    let shapes =
+        ports.iter().fold(InputShapes::default(), |shapes, port| shapes.with(port.name, shape(port)));
     let mut instance = config.instance(&shapes, 1, &Context::new("bench", &device))?;
     let mut inputs = Inputs::new(&ports, registration.family, &device);
     for step in 0..SETTLING {

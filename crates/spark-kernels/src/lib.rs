@@ -59,7 +59,7 @@ mod traces;
 pub use conv::{SpikeConv2d, spike_conv2d};
 pub use delays::{DelayError, DelayOrder, DelayRing, Delays};
 pub use eligibility::{EligibilityForm, ThreeFactor, eligibility_step};
-pub use ops::{Maybe, Needed, SpikeOps};
+pub use ops::{Bits, Kept, Maybe, Needed, SpikeOps};
 pub use pair_types::PairTypes;
 pub use planes::Planes;
 pub use plasticity::{

@@ -8,7 +8,7 @@ pub(crate) mod eligibility;
 pub(crate) mod events;
 mod lanes;
 mod lists;
-mod masks;
+pub(crate) mod masks;
 mod math;
 pub(crate) mod plasticity;
 pub(crate) mod pool;
