@@ -110,7 +110,8 @@ impl Payload {
     pub fn pick(self, places: Tensor<1, Int>) -> Self {
         match self {
             Self::Spikes(spikes) => {
-                let inhibitory = spikes.inhibitory.as_ref().map(|mask| mask.clone().select(0, places.clone()));
+                let inhibitory =
+                    spikes.inhibitory.as_ref().map(|mask| mask.clone().select(0, places.clone()));
                 Spikes::new(of_units(&spikes).select(1, places)).with_inhibitory(inhibitory).into()
             }
             Self::Currents(Currents(x)) => Currents(x.select(1, places)).into(),
