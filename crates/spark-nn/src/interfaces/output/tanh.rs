@@ -172,10 +172,10 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    /// The last signal after some steps of a fixed pattern.
+    /// The last signal after some steps of a fixed pattern that saturates no trace.
     fn last(tau: f32, scale: Tensor<2>, train: bool) -> (Tensor<2>, TanhIntegrator) {
         let shape = |units| Shape::new(PayloadKind::Spikes, &[units]);
-        let wired = InputShapes::default().with("x_spikes", shape(20)).with("y_spikes", shape(10));
+        let wired = InputShapes::default().with("x_spikes", shape(20)).with("y_spikes", shape(12));
         let config = TanhIntegratorConfig { tau: tau.into(), ..Default::default() };
         let device = scale.device();
         let mut integrator = config.build(&wired, &Context::new("out", &device)).unwrap();
@@ -184,11 +184,11 @@ mod tests {
         }
         let inputs = (0..3).map(|step| {
             let spikes = |units, rest: usize| {
-                let pattern = (0..units).map(|unit| f32::from((unit + step) % 7 == rest));
+                let pattern = (0..units).map(|unit| f32::from((unit + step) % 11 == rest));
                 let pattern = Tensor::<1>::from_floats(pattern.collect::<Vec<_>>().as_slice(), &device);
                 Spikes::new(pattern.unsqueeze::<2>() * scale.clone())
             };
-            TanhInputs { x_spikes: spikes(20, 0), y_spikes: spikes(10, 6) }
+            TanhInputs { x_spikes: spikes(20, 0), y_spikes: spikes(12, 6) }
         });
         let (outputs, _) = integrator.sequence(inputs, integrator.initial_state(1));
         (outputs.into_iter().last().unwrap().signal.0, integrator)
