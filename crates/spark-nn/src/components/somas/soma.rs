@@ -8,7 +8,7 @@ use spark_core::component::Component;
 use spark_core::payload::{Currents, Mask, Payload, PayloadKind, Potentials, Shape, Spikes};
 use spark_core::ports::PropertySpec;
 use spark_core::state::{State, StateMapper};
-use spark_kernels::{self as kernels, SomaModel, SomaOptions, SomaState, Surrogate, soma_step};
+use spark_kernels::{self as kernels, Gates, SomaModel, SomaOptions, SomaState, Surrogate, soma_step};
 
 use super::Mechanisms;
 
@@ -94,13 +94,18 @@ pub struct UnitsState(pub SomaState<Tensor<2>>);
 
 impl State for UnitsState {
     fn map<M: StateMapper>(self, mapper: &mut M) -> Self {
-        let SomaState { potential, recovery, since_spike, threshold_offset, adaptation } = self.0;
+        let SomaState { potential, recovery, since_spike, threshold_offset, adaptation, gates } = self.0;
         let mut plane = |name: &str, plane: Option<Tensor<2>>| plane.map(|plane| mapper.field(name, plane));
         Self(SomaState {
             recovery: plane("recovery", recovery),
             since_spike: plane("spike_counter", since_spike),
             threshold_offset: plane("threshold_trace.trace", threshold_offset),
             adaptation: plane("adaptation_current", adaptation),
+            gates: gates.map(|Gates { m, h, n }| Gates {
+                m: m.map(|m| mapper.field("gate_m", m)),
+                h: mapper.field("gate_h", h),
+                n: mapper.field("gate_n", n),
+            }),
             potential: mapper.field("potential", potential),
         })
     }
