@@ -203,6 +203,7 @@ fn components_are_listed_and_described() {
     list(&["Sampler"]).assert().success().stdout(text("output_0, output_1").and(text("any names")));
     let misspelt = list(&["LekySoma"]).assert().failure();
     misspelt.stderr(text("did you mean LeakySoma").and(text("control")));
+    list(&["input", "piosson"]).assert().failure().stderr(text("did you mean PoissonSpiker"));
 }
 
 /// The page in the repository is written by the program, so it cannot fall behind the components.

@@ -82,29 +82,43 @@ pub fn text(component: &Registration) -> String {
         let aliases: Vec<_> = component.aliases.iter().map(alias).collect();
         line(format!("  Also called {}", aliases.join(", ")));
     }
-    for (title, ports, output) in [("inputs", component.inputs, false), ("outputs", component.outputs, true)]
-    {
-        line(format!("\n{title}"));
-        for port in ports {
-            let optional = if port.optional { " (optional)" } else { "" };
-            let name = port_name(port, output);
-            line(format!("  {name:<24} {:<12} {}{optional}", port.carries(), port.description));
-        }
-    }
-    if !component.properties.is_empty() {
-        line("\nproperties".to_owned());
-    }
-    for PropertySpec { name, kind, writable, description } in component.properties {
-        let writable = if *writable { " (writable)" } else { "" };
-        line(format!("  {name:<24} {:<12} {description}{writable}", kind.name()));
-    }
-    line("\nparameters".to_owned());
-    for parameter in parameters(component) {
-        let (name, default, bounds) =
-            (&parameter.field.name, parameter.written_default(), parameter.bounds());
-        line(format!("  {name:<24} {default:<12} {bounds:<12} {}", parameter.field.description));
-    }
+    let row = |port: &PortSpec, output| {
+        let optional = if port.optional { " (optional)" } else { "" };
+        let name = port_name(port, output);
+        [name, port.carries().to_owned(), format!("{}{optional}", port.description)]
+    };
+    let property = |property: &PropertySpec| {
+        let writable = if property.writable { " (writable)" } else { "" };
+        let description = format!("{}{writable}", property.description);
+        [property.name.to_owned(), property.kind.name().to_owned(), description]
+    };
+    let parameter = |parameter: &Parameter| {
+        let (default, bounds) = (parameter.written_default(), parameter.bounds());
+        [parameter.field.name.clone(), default, bounds, parameter.field.description.clone()]
+    };
+    let inputs: Vec<_> = component.inputs.iter().map(|port| row(port, false)).collect();
+    let outputs: Vec<_> = component.outputs.iter().map(|port| row(port, true)).collect();
+    let properties: Vec<_> = component.properties.iter().map(property).collect();
+    let parameters: Vec<_> = parameters(component).iter().map(parameter).collect();
+    text += &columns("inputs", &inputs);
+    text += &columns("outputs", &outputs);
+    text += &columns("properties", &properties);
+    text += &columns("parameters", &parameters);
     text
+}
+
+/// Rows under a title, the cells below one another; nothing without rows.
+fn columns<const N: usize>(title: &str, rows: &[[String; N]]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| -> String {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned() + "\n"
+    };
+    format!("\n{title}\n{}", rows.iter().map(line).collect::<String>())
 }
 
 /// A component as a JSON object.
