@@ -12,10 +12,11 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::payload::{Payload, Shape};
-use crate::ports::{InputShapes, PortError, PortSpec, PortValues, Ports, PropertySpec};
+use crate::ports::{self, InputShapes, PortError, PortSpec, PortValues, Ports, PropertySpec};
 use crate::state::{self, Saved, State, StateError};
 use crate::{Problems, schema, seed};
 
@@ -304,6 +305,11 @@ pub trait Instance: Send {
     /// The shape at each output port, in their order.
     fn output_shapes(&self) -> Vec<Shape>;
 
+    /// Name and shape of each output port, where one stands for many those that there are.
+    fn output_ports(&self) -> Vec<(Cow<'static, str>, Shape)> {
+        ports::written_out(self.outputs(), self.output_shapes())
+    }
+
     /// One step.
     ///
     /// # Errors
@@ -413,11 +419,15 @@ impl<C: Component> Instance for Running<C> {
         self.component.output_shapes()
     }
 
-    fn step(&mut self, inputs: PortValues) -> Result<PortValues, PortError> {
+    fn step(&mut self, mut inputs: PortValues) -> Result<PortValues, PortError> {
         for (port, payload) in inputs.iter() {
             if let Some(shape) = self.inputs.get(port) {
                 payload.check(port, shape, self.batch)?;
             }
+        }
+        if C::Inputs::PORTS.iter().any(|port| port.many) {
+            self.inputs.check_all(&inputs)?;
+            inputs.sort_as(&self.inputs);
         }
         Ok(self.advance(C::Inputs::from_values(inputs)?).into_values())
     }
