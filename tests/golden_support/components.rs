@@ -134,7 +134,7 @@ impl Run<'_> {
             let Some(name) = self.recorded("in", port) else { continue };
             let units = self.shape(&name).ok_or(name)?;
             let pairs = port.kind == PayloadKind::Spikes && self.kernel_shape().as_ref() == Some(&units);
-            shapes = shapes.with(port.name, Shape { kind: port.kind, units, pairs });
+            shapes = shapes.with(port.name, Shape { pairs, ..Shape::new(port.kind, &units) });
         }
         let known = |name: &str| {
             let port = name.split('.').nth(1).unwrap_or_default();
