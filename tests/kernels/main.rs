@@ -7,6 +7,7 @@ mod support;
 
 mod gpu_products;
 mod images;
+mod learning;
 mod online;
 mod products;
 mod scans;

@@ -4,6 +4,7 @@
 mod delays;
 mod golden;
 mod plasticity;
+mod plateau;
 mod random;
 mod rules;
 mod somas;
