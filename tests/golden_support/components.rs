@@ -135,7 +135,7 @@ impl Run<'_> {
             let units = self.shape(&name).ok_or(name)?;
             let kind = port.kind.ok_or("no recording feeds a port of any type")?;
             let pairs = kind == PayloadKind::Spikes && self.kernel_shape().as_ref() == Some(&units);
-            shapes = shapes.with(port.name, Shape { kind, units, pairs });
+            shapes = shapes.with(port.name, Shape { pairs, ..Shape::new(kind, &units) });
         }
         let known = |name: &str| {
             let port = name.split('.').nth(1).unwrap_or_default();

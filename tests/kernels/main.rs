@@ -8,6 +8,7 @@ mod support;
 mod gpu_products;
 mod images;
 mod interfaces;
+mod learning;
 mod online;
 mod products;
 mod scans;

@@ -11,6 +11,7 @@ mod lists;
 pub(crate) mod masks;
 mod math;
 pub(crate) mod plasticity;
+pub(crate) mod plateau;
 pub(crate) mod pool;
 pub(crate) mod scan;
 pub(crate) mod somas;

@@ -290,7 +290,8 @@ fn pair_delays(bench: &Bench) -> Result<Measurement> {
     )
 }
 
-const OPTIONS: PlasticityOptions = PlasticityOptions { rate: 1e-3, samples: 1, min: 0.0, max: 1.0 };
+const OPTIONS: PlasticityOptions =
+    PlasticityOptions { rate: 1e-3, samples: 1, min: 0.0, max: 1.0, soft: false };
 
 fn trace(device: &Device) -> Trace<Tensor<1>> {
     Trace { rate: 0.05, base: 0.0, scale: 0.05, saturation: None }.map(|value| all(value, device))
