@@ -133,7 +133,9 @@ impl Run<'_> {
         for port in self.inputs {
             let Some(name) = self.recorded("in", port) else { continue };
             let units = self.shape(&name).ok_or(name)?;
-            let pairs = port.kind == PayloadKind::Spikes && self.kernel_shape().as_ref() == Some(&units);
+            // A kernel of one axis belongs to units.
+            let by_pair = units.len() > 1 && self.kernel_shape().as_ref() == Some(&units);
+            let pairs = port.kind == PayloadKind::Spikes && by_pair;
             shapes = shapes.with(port.name, Shape { kind: port.kind, units, pairs });
         }
         let known = |name: &str| {

@@ -72,6 +72,12 @@ pub trait Component: Module + 'static {
     /// device gradients pass through it to the parameters.
     fn plan(&self) -> Self::Plan;
 
+    /// The plan after a property was written; `None` where the plan does not depend on it, which saves a
+    /// kernel that is written at every step from having everything else derived anew.
+    fn replanned(&self, _property: &str) -> Option<Self::Plan> {
+        Some(self.plan())
+    }
+
     /// The state before the first step of `batch` samples.
     fn initial_state(&self, batch: usize) -> Self::State;
 
@@ -435,7 +441,9 @@ impl<C: Component> Instance for Running<C> {
         self.writable(name)?;
         let state = self.state.as_mut().expect("no step is under way");
         self.component.set_property(state, name, value)?;
-        self.plan = self.component.plan();
+        if let Some(plan) = self.component.replanned(name) {
+            self.plan = plan;
+        }
         Ok(())
     }
 

@@ -29,3 +29,11 @@ macro_rules! config {
 }
 
 pub(crate) use config;
+
+/// Units have a shape.
+pub(crate) fn check_units(units: &[usize], path: &str, problems: &mut spark_core::Problems) {
+    if units.is_empty() {
+        let path = if path.is_empty() { "units".to_owned() } else { format!("{path}.units") };
+        problems.push(path, "no axis", "the extent of at least one axis");
+    }
+}

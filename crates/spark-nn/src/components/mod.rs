@@ -4,7 +4,9 @@
 //! file and its `mod` line; configuration files, command line, editor and documentation find it from there.
 
 mod config;
+pub mod delays;
 pub mod somas;
+pub mod synapses;
 pub mod tracers;
 
-pub(crate) use config::config;
+pub(crate) use config::{check_units, config};
