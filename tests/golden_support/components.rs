@@ -134,7 +134,9 @@ impl Run<'_> {
             let Some(name) = self.recorded("in", port) else { continue };
             let units = self.shape(&name).ok_or(name)?;
             let kind = port.kind.ok_or("no recording feeds a port of any type")?;
-            let pairs = kind == PayloadKind::Spikes && self.kernel_shape().as_ref() == Some(&units);
+            // A kernel of one axis belongs to units.
+            let by_pair = units.len() > 1 && self.kernel_shape().as_ref() == Some(&units);
+            let pairs = kind == PayloadKind::Spikes && by_pair;
             shapes = shapes.with(port.name, Shape { pairs, ..Shape::new(kind, &units) });
         }
         let known = |name: &str| {

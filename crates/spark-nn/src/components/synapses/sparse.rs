@@ -234,8 +234,10 @@ impl ComponentConfig for SparseLinearSynapsesConfig {
             Some(delays) => Some(steps::draw(&builder, delays, &synapses, max)?),
             None => None,
         };
-        let side =
-            |side: usize| indices(pairs.iter().map(|pair| pair[side] as i32).collect(), &context.device);
+        let ordered = |of: &dyn Fn(usize) -> i32| {
+            indices(order.iter().map(|&synapse| of(synapse)).collect(), &context.device)
+        };
+        let weights: Vec<f32> = order.iter().map(|&synapse| weights[synapse]).collect();
         let weights = Tensor::from_data(TensorData::new(weights, synapses), &context.device);
         Ok(SparseLinearSynapses {
             weights: Param::from_tensor(weights).set_require_grad(false),

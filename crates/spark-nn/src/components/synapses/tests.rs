@@ -217,7 +217,7 @@ fn conductances_do_not_depend_on_how_spikes_are_written() {
     let mut before = vec![0.0; batch * POST];
     for step in 0..10 {
         let spikes = spikes(batch, step, &device);
-        let mut current = |synapses: &mut Running<ConductanceSynapses>, spikes| {
+        let current = |synapses: &mut Running<ConductanceSynapses>, spikes| {
             let inputs = ConductanceInputs { spikes, potential: potential.clone() };
             values(synapses.advance(inputs).currents.0)
         };
