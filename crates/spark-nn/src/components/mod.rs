@@ -3,4 +3,5 @@
 //! Each is a file of its own: configuration, equations, step, registration, tests. To add one, write the
 //! file and its `mod` line; configuration files, command line, editor and documentation find it from there.
 
+pub mod dendrites;
 pub mod somas;
