@@ -99,7 +99,7 @@ fn nullable(property: &Value) -> bool {
 /// * `path`: where it stands; empty at the top.
 pub fn validate(fields: &[Field], value: &Value, path: &str, problems: &mut Problems) {
     for field in fields {
-        let path = if path.is_empty() { field.name.clone() } else { format!("{path}.{}", field.name) };
+        let path = join(path, &field.name);
         match &value[&field.name] {
             Value::Null if field.nullable => {}
             // What JSON cannot write: NaN and infinities.
@@ -107,6 +107,19 @@ pub fn validate(fields: &[Field], value: &Value, path: &str, problems: &mut Prob
             found => check(field.range, found, &path, problems),
         }
     }
+}
+
+/// Where a field of what stands at `path` stands; `path` is empty at the top.
+///
+/// # Examples
+/// ```
+/// use spark_core::schema::join;
+///
+/// assert_eq!(join("", "threshold"), "threshold");
+/// assert_eq!(join("modules[1].config", "threshold"), "modules[1].config.threshold");
+/// ```
+pub fn join(path: &str, field: &str) -> String {
+    if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
 }
 
 fn check(range: Range, value: &Value, path: &str, problems: &mut Problems) {

@@ -2,6 +2,9 @@
 //!
 //! The formulas are written over [`Number`], once for the loop of the fused kernel and for the reference.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::surrogate::number::Number;
 
 /// A current through channels of one kind, `g·(V − E)` when all of them are open.
@@ -134,7 +137,8 @@ impl<P> IonicMembrane<P> {
 
 /// The rates of the gates of [`SomaModel::HodgkinHuxley`](crate::SomaModel::HodgkinHuxley), per ms with
 /// `u = V − V_T` in mV and `L(x) = x/(1 − e⁻ˣ)`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum HodgkinHuxleyRates {
     /// The squid's giant axon in absolute potentials, at rest at −65 mV:
     ///

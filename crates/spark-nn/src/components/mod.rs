@@ -5,6 +5,7 @@
 
 mod config;
 pub mod delays;
+pub mod dendrites;
 pub mod plasticity;
 pub mod somas;
 pub mod synapses;

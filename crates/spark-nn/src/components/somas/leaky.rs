@@ -16,6 +16,7 @@ soma_config! {
     plain LeakySomaConfig;
     /// Leaky integrate-and-fire units with refractoriness and adaptation.
     adaptive AdaptiveLeakySomaConfig;
+    dt = 1.0;
     fields {
         /// Resting potential.
         #[schemars(extend("unit" = "mV"))]
@@ -33,6 +34,7 @@ soma_config! {
         #[schemars(extend("unit" = "mV"))]
         threshold = -40.0,
     }
+    options {}
 }
 
 /// Leaky integrate-and-fire units with a current that others write.

@@ -118,23 +118,32 @@ impl AdaptationCurrent {
 }
 
 /// Declares the configurations of a soma: the plain one, and the one with the mechanisms of
-/// [`Mechanisms`], whose fields stand here once for all models.
+/// [`Mechanisms`], whose fields stand here once for all models. `fields` are parameters of the model,
+/// `options` whatever else it is told.
 macro_rules! soma_config {
     (
         $(#[$meta:meta])*
         plain $plain:ident;
         $(#[$adaptive_meta:meta])*
         adaptive $adaptive:ident;
+        dt = $dt:expr;
         fields {
             $($(#[$field_meta:meta])* $field:ident = $default:expr),* $(,)?
         }
+        options {
+            $($(#[$option_meta:meta])* $option:ident: $type:ty),* $(,)?
+        }
     ) => {
         $crate::components::somas::mechanisms::soma_config! {
-            @one $(#[$meta])* $plain { $($(#[$field_meta])* $field: spark_core::Parameter = $default.into(),)* }
+            @one $(#[$meta])* $plain, $dt, {
+                $($(#[$field_meta])* $field: spark_core::Parameter = $default.into(),)*
+                $($(#[$option_meta])* $option: $type = Default::default(),)*
+            }
         }
         $crate::components::somas::mechanisms::soma_config! {
-            @one $(#[$adaptive_meta])* $adaptive {
+            @one $(#[$adaptive_meta])* $adaptive, $dt, {
                 $($(#[$field_meta])* $field: spark_core::Parameter = $default.into(),)*
+                $($(#[$option_meta])* $option: $type = Default::default(),)*
                 /// Refractory period after a spike: input is cut off and no spike occurs. Off where absent.
                 #[schemars(extend("unit" = "ms", "range" = "non_negative"))]
                 cooldown: Option<spark_core::Parameter> = None,
@@ -179,12 +188,13 @@ macro_rules! soma_config {
                     dt: self.dt,
                     gradient: self.gradient,
                     $($field: self.$field.clone(),)*
+                    $($option: self.$option.clone(),)*
                 }
             }
         }
     };
     (
-        @one $(#[$meta:meta])* $name:ident {
+        @one $(#[$meta:meta])* $name:ident, $dt:expr, {
             $($(#[$field_meta:meta])* $field:ident: $type:ty = $default:expr,)*
         }
     ) => {
@@ -204,7 +214,7 @@ macro_rules! soma_config {
 
         impl Default for $name {
             fn default() -> Self {
-                Self { seed: None, dt: 1.0, $($field: $default,)* gradient: Default::default() }
+                Self { seed: None, dt: $dt, $($field: $default,)* gradient: Default::default() }
             }
         }
     };
