@@ -234,4 +234,13 @@ host_kernels!(Flex);
 host_kernels!(NdArray);
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-impl StepOps for burn_cubecl::CubeBackend {}
+impl StepOps for burn_cubecl::CubeBackend {
+    fn soma_step_known(
+        current: FloatTensor<Self>,
+        planes: Planes<Self>,
+        form: SomaForm,
+    ) -> (FloatTensor<Self>, Planes<Self>) {
+        crate::gpu::somas::step(current, planes, &form)
+            .unwrap_or_else(|(current, planes)| somas::step_planes(current, planes, form))
+    }
+}

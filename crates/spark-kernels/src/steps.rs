@@ -2,9 +2,10 @@
 #![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
 
 use burn::backend::{
-    backend_extension,
+    TensorMetadata, backend_extension,
     tensor::{FloatTensor, IntTensor},
 };
+use burn::tensor::DType;
 use std::sync::Arc;
 
 use crate::composed::T;
@@ -34,6 +35,23 @@ pub trait StepOps: SpikeOps {
     /// See [`soma_step`](crate::soma_step). Returns spikes and the planes of the new state.
     #[fusion(default)]
     fn soma_step(
+        current: FloatTensor<Self>,
+        #[extension_type] planes: Planes<Self>,
+        form: SomaForm,
+    ) -> (FloatTensor<Self>, Planes<Self>) {
+        if form.has_gpu_kernel() && current.dtype() == DType::F32 {
+            Self::soma_step_known(current, planes, form)
+        } else {
+            somas::step_planes(current, planes, form)
+        }
+    }
+
+    /// [`soma_step`](crate::soma_step) of a model that GPUs have a kernel for.
+    ///
+    /// An operation of its own: Burn fuses the composed body of another model, but not a kernel that it does
+    /// not know.
+    #[fusion(meta = crate::gpu::metadata::soma_step)]
+    fn soma_step_known(
         current: FloatTensor<Self>,
         #[extension_type] planes: Planes<Self>,
         form: SomaForm,

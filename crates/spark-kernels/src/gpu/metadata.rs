@@ -8,6 +8,7 @@ use crate::scan::{
     Parts, ScanGradientsMetadata, ScanInputsMetadata, ScanOptions, ScanOutputGradientsMetadata,
     ScanOutputsMetadata, ScanSavedMetadata, Wanted, checkpoint_interval,
 };
+use crate::somas::SomaForm;
 
 fn when(there: bool, tensor: TensorSpec) -> MaybeMetadata {
     if there { MaybeMetadata::Present(tensor) } else { MaybeMetadata::Absent }
@@ -64,4 +65,13 @@ pub(crate) fn unit_scan_backward(
         adaptation_decay: of(wanted.adaptation_decay, &inputs.adaptation_decay),
         adaptation_strength: of(wanted.adaptation_strength, &inputs.adaptation_strength),
     }
+}
+
+/// Of [`StepOps::soma_step_known`](crate::StepOps::soma_step_known).
+pub(crate) fn soma_step(
+    current: &TensorSpec,
+    planes: &[TensorSpec],
+    form: &SomaForm,
+) -> (TensorSpec, Vec<TensorSpec>) {
+    (current.clone(), planes[form.soma.count()..].to_vec())
 }

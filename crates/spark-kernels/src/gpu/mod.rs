@@ -1,8 +1,11 @@
 //! Kernels for GPUs, compiled at run time for the device of their tensors.
 //!
-//! The scans run on `f32`; elements that a kernel does not know take the reference.
+//! They run on `f32`; elements that a kernel does not know take the reference.
 
+mod buffers;
 pub(crate) mod metadata;
+pub(crate) mod planes;
 pub(crate) mod scan;
+pub(crate) mod somas;
 mod surrogate;
 pub(crate) mod synapses;
