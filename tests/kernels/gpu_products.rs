@@ -1,10 +1,10 @@
 //! Kernels that only GPU backends have, against the CPU.
 
+use crate::support::devices;
 use proptest::prelude::*;
 use spark::burn::tensor::{DType, TensorData, Tolerance};
 use spark::kernels::spike_linear;
 use spark::prelude::*;
-use crate::support::devices;
 
 /// How the weights lie in memory.
 #[derive(Clone, Copy, Debug)]

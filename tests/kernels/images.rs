@@ -1,12 +1,12 @@
 //! Convolution and pooling of spike images on every backend, against Burn's own.
 
+use crate::support::devices;
 use proptest::prelude::*;
 use spark::burn::tensor::module::{conv2d, max_pool2d};
 use spark::burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use spark::burn::tensor::{TensorData, Tolerance};
 use spark::kernels::{SpikeConv2d, spike_conv2d, window_maximum};
 use spark::prelude::*;
-use crate::support::devices;
 
 /// What the pixels of an image are.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,6 @@
 //! The spiking operations on every backend: shapes, exact spikes, gradients against composed autodiff.
 
+use crate::support::devices;
 use proptest::prelude::*;
 use spark::burn::tensor::{Gradients, TensorData};
 use spark::kernels::{
@@ -7,7 +8,6 @@ use spark::kernels::{
 };
 use spark::nn::layers::{LeakyConfig, LeakyState, Temporal};
 use spark::prelude::*;
-use crate::support::devices;
 
 /// One random call of the scan.
 #[derive(Clone, Debug)]

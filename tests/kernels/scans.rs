@@ -1,5 +1,6 @@
 //! Scans on every backend, against the same units step by step with Burn's own autodiff.
 
+use crate::support::devices;
 use proptest::prelude::*;
 use spark::burn::tensor::{DType, TensorData};
 use spark::kernels::{
@@ -7,7 +8,6 @@ use spark::kernels::{
     leaky_scan, spike, unit_scan,
 };
 use spark::prelude::*;
-use crate::support::devices;
 
 const SURROGATES: [Surrogate; 4] = [
     Surrogate::Atan { alpha: 2.0 },

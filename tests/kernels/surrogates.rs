@@ -1,9 +1,9 @@
 //! Surrogates with a learned slope and of one's own, on every backend.
 
+use crate::support::devices;
 use spark::burn::tensor::TensorData;
 use spark::kernels::{CustomSurrogate, spike, spike_with, spike_with_slope};
 use spark::prelude::*;
-use crate::support::devices;
 
 /// Rows of four units from −2 to 2, one of them exactly zero.
 const SHAPE: [usize; 2] = [9, 4];

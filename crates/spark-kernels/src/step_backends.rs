@@ -243,4 +243,35 @@ impl StepOps for burn_cubecl::CubeBackend {
         crate::gpu::somas::step(current, planes, &form)
             .unwrap_or_else(|(current, planes)| somas::step_planes(current, planes, form))
     }
+
+    fn delay_read(
+        history: FloatTensor<Self>,
+        steps: IntTensor<Self>,
+        _: Arc<DelayOrder>,
+        newest: usize,
+    ) -> FloatTensor<Self> {
+        crate::gpu::delays::read(&history, &steps, newest)
+            .unwrap_or_else(|| delays::read::<Self>(history, steps, newest))
+    }
+
+    fn delay_read_pairs(
+        history: FloatTensor<Self>,
+        steps: IntTensor<Self>,
+        order: Arc<DelayOrder>,
+        newest: usize,
+    ) -> FloatTensor<Self> {
+        crate::gpu::delays::read_pairs(&history, &steps, newest)
+            .unwrap_or_else(|| delays::read_pairs::<Self>(history, steps, order.max(), newest))
+    }
+
+    fn delayed_currents(
+        history: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        steps: IntTensor<Self>,
+        order: Arc<DelayOrder>,
+        newest: usize,
+    ) -> FloatTensor<Self> {
+        crate::gpu::delays::currents(&history, &weight, &steps, newest)
+            .unwrap_or_else(|| delays::currents::<Self>(history, weight, steps, order.max(), newest))
+    }
 }

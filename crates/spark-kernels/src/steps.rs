@@ -113,7 +113,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`DelayRing::read`](crate::DelayRing::read).
-    #[fusion(default)]
+    #[fusion(dtype = history, shape = burn::tensor::Shape::from([history[1], history[2]]))]
     fn delay_read(
         history: FloatTensor<Self>,
         steps: IntTensor<Self>,
@@ -124,7 +124,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`DelayRing::read_pairs`](crate::DelayRing::read_pairs).
-    #[fusion(default)]
+    #[fusion(dtype = history, shape = burn::tensor::Shape::from([history[1], history[2], steps[1]]))]
     fn delay_read_pairs(
         history: FloatTensor<Self>,
         steps: IntTensor<Self>,
@@ -135,7 +135,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`DelayRing::currents`](crate::DelayRing::currents).
-    #[fusion(default)]
+    #[fusion(dtype = history, shape = burn::tensor::Shape::from([history[1], weight[1]]))]
     fn delayed_currents(
         history: FloatTensor<Self>,
         weight: FloatTensor<Self>,

@@ -6,8 +6,8 @@ use spark::kernels::{DelayRing, Delays};
 use spark::prelude::*;
 
 use super::golden;
-use crate::support::devices;
 use super::{assert_close, draw, floats, on_one_and_two_threads, spikes, tensor};
+use crate::support::devices;
 
 fn delays<const D: usize>(steps: &[i32], shape: [usize; D], max: usize, device: &Device) -> Delays<D> {
     let steps = Tensor::<D, Int>::from_data(TensorData::new(steps.to_vec(), shape), device);

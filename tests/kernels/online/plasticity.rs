@@ -8,8 +8,8 @@ use spark::kernels::{
 };
 use spark::prelude::*;
 
-use crate::support::devices;
 use super::{assert_close, draw, floats, on_one_and_two_threads, spikes, tensor};
+use crate::support::devices;
 
 const MAX_DELAY: usize = 3;
 

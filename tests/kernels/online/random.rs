@@ -4,8 +4,8 @@ use spark::kernels::philox::Stream;
 use spark::kernels::random;
 use spark::prelude::*;
 
-use crate::support::devices;
 use super::{draw, floats, on_one_and_two_threads, tensor};
+use crate::support::devices;
 
 const SHAPE: [usize; 2] = [37, 501];
 

@@ -7,8 +7,8 @@ use spark::kernels::{
 use spark::prelude::*;
 
 use super::golden::{self, Case};
-use crate::support::devices;
 use super::{assert_close, floats, tensor};
+use crate::support::devices;
 
 /// A recorded rule on its way: one sample, kernels turned to `[pre, post]`.
 struct Run<'a> {

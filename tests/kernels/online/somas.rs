@@ -7,8 +7,8 @@ use spark::kernels::{
 use spark::prelude::*;
 
 use super::golden::{self, Case};
-use crate::support::devices;
 use super::{assert_close, draw, floats, on_one_and_two_threads, tensor};
+use crate::support::devices;
 
 /// `1 − exp(−dt/τ)`.
 fn rate(dt: f32, tau: f32) -> f32 {

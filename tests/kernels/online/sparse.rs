@@ -5,8 +5,8 @@ use spark::burn::tensor::{Int, TensorData};
 use spark::kernels::{DelayRing, Delays, SparseError, SparsePattern, sparse_matmul};
 use spark::prelude::*;
 
-use crate::support::devices;
 use super::{assert_close, draw, floats, on_one_and_two_threads, spikes, tensor};
+use crate::support::devices;
 
 /// Random connections and spikes.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use spark::kernels::{LazyDecay, LazyTrace, Trace, trace_step};
 use spark::prelude::*;
 
 use super::golden::{self, Case};
-use crate::support::devices;
 use super::{assert_close, draw, floats, on_one_and_two_threads, spikes, tensor};
+use crate::support::devices;
 
 fn all(value: f32, device: &Device) -> Tensor<1> {
     Tensor::from_floats([value], device)

@@ -3,6 +3,7 @@
 //! They run on `f32`; elements that a kernel does not know take the reference.
 
 mod buffers;
+pub(crate) mod delays;
 pub(crate) mod metadata;
 pub(crate) mod planes;
 pub(crate) mod scan;
