@@ -274,4 +274,14 @@ impl StepOps for burn_cubecl::CubeBackend {
         crate::gpu::delays::currents(&history, &weight, &steps, newest)
             .unwrap_or_else(|| delays::currents::<Self>(history, weight, steps, order.max(), newest))
     }
+
+    fn plasticity_step(
+        weight: FloatTensor<Self>,
+        steps: MaybeInt<Self>,
+        planes: Planes<Self>,
+        form: PlasticityForm,
+    ) -> (FloatTensor<Self>, Planes<Self>) {
+        crate::gpu::plasticity::step(weight, planes, &steps, &form)
+            .unwrap_or_else(|(weight, planes)| plasticity::step_planes(weight, steps, planes, form))
+    }
 }

@@ -147,19 +147,14 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`plasticity_step`](crate::plasticity_step). Returns the weight and at most one plane: the target.
-    #[fusion(default)]
+    #[fusion(meta = crate::gpu::metadata::plasticity_step)]
     fn plasticity_step(
         weight: FloatTensor<Self>,
         #[extension_type] steps: MaybeInt<Self>,
         #[extension_type] planes: Planes<Self>,
         form: PlasticityForm,
     ) -> (FloatTensor<Self>, Planes<Self>) {
-        let mut next = planes.into_source();
-        let terms = form.terms.map(|()| T::<Self>(next()));
-        let target = form.target.map(|dynamics| (T(next()), dynamics));
-        let context = Context { steps: steps.into_option(), order: form.order.as_deref() };
-        let (weight, target) = plasticity::step(weight, terms, target, &context, form.options);
-        (weight, Planes(target.into_iter().collect()))
+        plasticity::step_planes(weight, steps, planes, form)
     }
 
     /// See [`eligibility_step`](crate::eligibility_step). Returns weight and eligibility.

@@ -4,6 +4,7 @@ use burn::backend::fusion::custom::TensorSpec;
 use burn::tensor::Shape;
 
 use crate::ops::MaybeMetadata;
+use crate::plasticity::{MaybeIntMetadata, PlasticityForm};
 use crate::scan::{
     Parts, ScanGradientsMetadata, ScanInputsMetadata, ScanOptions, ScanOutputGradientsMetadata,
     ScanOutputsMetadata, ScanSavedMetadata, Wanted, checkpoint_interval,
@@ -74,4 +75,14 @@ pub(crate) fn soma_step(
     form: &SomaForm,
 ) -> (TensorSpec, Vec<TensorSpec>) {
     (current.clone(), planes[form.soma.count()..].to_vec())
+}
+
+/// Of [`StepOps::plasticity_step`](crate::StepOps::plasticity_step).
+pub(crate) fn plasticity_step(
+    weight: &TensorSpec,
+    _: &MaybeIntMetadata,
+    _: &[TensorSpec],
+    form: &PlasticityForm,
+) -> (TensorSpec, Vec<TensorSpec>) {
+    (weight.clone(), form.target.iter().map(|_| weight.clone()).collect())
 }
