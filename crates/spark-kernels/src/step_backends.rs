@@ -284,4 +284,64 @@ impl StepOps for burn_cubecl::CubeBackend {
         crate::gpu::plasticity::step(weight, planes, &steps, &form)
             .unwrap_or_else(|(weight, planes)| plasticity::step_planes(weight, steps, planes, form))
     }
+
+    fn eligibility_step(
+        weight: FloatTensor<Self>,
+        eligibility: FloatTensor<Self>,
+        steps: MaybeInt<Self>,
+        planes: Planes<Self>,
+        form: EligibilityForm,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        match crate::gpu::eligibility::step([weight, eligibility], planes, &steps, &form) {
+            Ok([weight, eligibility]) => (weight, eligibility),
+            Err(([weight, eligibility], planes)) => {
+                eligibility::step_planes(weight, eligibility, steps, planes, form)
+            }
+        }
+    }
+
+    fn trace_step(
+        trace: FloatTensor<Self>,
+        input: FloatTensor<Self>,
+        planes: Planes<Self>,
+        form: Trace<()>,
+    ) -> FloatTensor<Self> {
+        let mut next = planes.into_source();
+        let parameters = form.map(|()| next());
+        crate::gpu::traces::step(trace, &input, &parameters)
+            .unwrap_or_else(|trace| traces::step::<Self>(T(trace), T(input), parameters.map(T)).0)
+    }
+
+    fn lazy_trace_hit(
+        value: FloatTensor<Self>,
+        last: FloatTensor<Self>,
+        input: FloatTensor<Self>,
+        planes: Planes<Self>,
+        form: LazyDecay<()>,
+        now: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let mut next = planes.into_source();
+        let decay = form.map(|()| next());
+        match crate::gpu::traces::lazy_hit([value, last], &input, &decay, now) {
+            Ok([value, last]) => (value, last),
+            Err([value, last]) => {
+                let decay = decay.map(T::<Self>);
+                let (value, last) = traces::lazy_hit(T(value), T(last), T(input), decay, now);
+                (value.0, last.0)
+            }
+        }
+    }
+
+    fn lazy_trace_read(
+        value: FloatTensor<Self>,
+        last: FloatTensor<Self>,
+        planes: Planes<Self>,
+        form: LazyDecay<()>,
+        now: f32,
+    ) -> FloatTensor<Self> {
+        let mut next = planes.into_source();
+        let decay = form.map(|()| next());
+        crate::gpu::traces::lazy_read(&value, &last, &decay, now)
+            .unwrap_or_else(|| traces::lazy_read::<Self>(T(value), T(last), decay.map(T), now).0)
+    }
 }

@@ -13,7 +13,7 @@ use crate::delays::{self, DelayOrder};
 use crate::eligibility::{self, EligibilityForm};
 use crate::philox::Stream;
 use crate::planes::Planes;
-use crate::plasticity::{self, Context, MaybeInt, PlasticityForm};
+use crate::plasticity::{self, MaybeInt, PlasticityForm};
 use crate::somas::{self, SomaForm};
 use crate::sparse::{self, SparseDelays, SparseRows};
 use crate::traces::{self, LazyDecay, Trace};
@@ -66,7 +66,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`trace_step`](crate::trace_step).
-    #[fusion(default)]
+    #[fusion(dtype = trace, shape = trace)]
     fn trace_step(
         trace: FloatTensor<Self>,
         input: FloatTensor<Self>,
@@ -78,7 +78,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`LazyTrace::hit`](crate::LazyTrace::hit). Returns values and steps of the last events.
-    #[fusion(default)]
+    #[fusion(meta = crate::gpu::metadata::lazy_trace_hit)]
     fn lazy_trace_hit(
         value: FloatTensor<Self>,
         last: FloatTensor<Self>,
@@ -94,7 +94,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`LazyTrace::read`](crate::LazyTrace::read).
-    #[fusion(default)]
+    #[fusion(dtype = value, shape = value)]
     fn lazy_trace_read(
         value: FloatTensor<Self>,
         last: FloatTensor<Self>,
@@ -158,7 +158,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`eligibility_step`](crate::eligibility_step). Returns weight and eligibility.
-    #[fusion(default)]
+    #[fusion(meta = crate::gpu::metadata::eligibility_step)]
     fn eligibility_step(
         weight: FloatTensor<Self>,
         eligibility: FloatTensor<Self>,
@@ -166,12 +166,7 @@ pub trait StepOps: SpikeOps {
         #[extension_type] planes: Planes<Self>,
         form: EligibilityForm,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let mut next = planes.into_source();
-        let terms = form.terms.map(|()| T::<Self>(next()));
-        let modulation = T(next());
-        let context = Context { steps: steps.into_option(), order: form.order.as_deref() };
-        let decay = form.decay;
-        eligibility::step(weight, eligibility, terms, modulation, decay, &context, form.options)
+        eligibility::step_planes(weight, eligibility, steps, planes, form)
     }
 
     /// See [`sparse_matmul`](crate::sparse_matmul).

@@ -3,6 +3,7 @@
 use burn::backend::fusion::custom::TensorSpec;
 use burn::tensor::Shape;
 
+use crate::eligibility::EligibilityForm;
 use crate::ops::MaybeMetadata;
 use crate::plasticity::{MaybeIntMetadata, PlasticityForm};
 use crate::scan::{
@@ -10,6 +11,7 @@ use crate::scan::{
     ScanOutputsMetadata, ScanSavedMetadata, Wanted, checkpoint_interval,
 };
 use crate::somas::SomaForm;
+use crate::traces::LazyDecay;
 
 fn when(there: bool, tensor: TensorSpec) -> MaybeMetadata {
     if there { MaybeMetadata::Present(tensor) } else { MaybeMetadata::Absent }
@@ -85,4 +87,27 @@ pub(crate) fn plasticity_step(
     form: &PlasticityForm,
 ) -> (TensorSpec, Vec<TensorSpec>) {
     (weight.clone(), form.target.iter().map(|_| weight.clone()).collect())
+}
+
+/// Of [`StepOps::eligibility_step`](crate::StepOps::eligibility_step).
+pub(crate) fn eligibility_step(
+    weight: &TensorSpec,
+    eligibility: &TensorSpec,
+    _: &MaybeIntMetadata,
+    _: &[TensorSpec],
+    _: &EligibilityForm,
+) -> (TensorSpec, TensorSpec) {
+    (weight.clone(), eligibility.clone())
+}
+
+/// Of [`StepOps::lazy_trace_hit`](crate::StepOps::lazy_trace_hit).
+pub(crate) fn lazy_trace_hit(
+    value: &TensorSpec,
+    last: &TensorSpec,
+    _: &TensorSpec,
+    _: &[TensorSpec],
+    _: &LazyDecay<()>,
+    _: &f32,
+) -> (TensorSpec, TensorSpec) {
+    (value.clone(), last.clone())
 }

@@ -4,6 +4,7 @@
 
 mod buffers;
 pub(crate) mod delays;
+pub(crate) mod eligibility;
 pub(crate) mod metadata;
 pub(crate) mod planes;
 pub(crate) mod plasticity;
@@ -12,3 +13,4 @@ pub(crate) mod somas;
 mod surrogate;
 pub(crate) mod synapses;
 mod terms;
+pub(crate) mod traces;

@@ -4,7 +4,6 @@
 //! rows.
 #![allow(clippy::collapsible_if)] // Kernels know no chains of conditions.
 
-use burn::tensor::DType;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
 use burn_cubecl::kernel::into_contiguous;
@@ -12,20 +11,9 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
 use super::buffers::{address, elements, known, over, threads};
-use super::terms::{self, Term, product, synapse};
+use super::terms::{self, Bounds, Term, clip, product, synapse};
 use crate::plasticity::{PlasticityForm, TargetDynamics};
 use crate::{MaybeInt, Planes};
-
-/// What a kernel is compiled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Plan {
-    /// Whether the weight is written where it lies.
-    in_place: bool,
-    /// Whether there is a lower bound.
-    min: bool,
-    /// Whether there is an upper bound for all.
-    max: bool,
-}
 
 /// What a rule takes or gives: the weight and the planes.
 type Weighted = (CubeTensor, Planes<CubeBackend>);
@@ -42,8 +30,7 @@ pub(crate) fn step(
 ) -> Result<Weighted, Weighted> {
     let shape = weight.meta.shape();
     let (pre, post, count) = (shape[0], shape[1], weight.meta.num_elements());
-    let int32 = !matches!(steps, MaybeInt::Present(steps) if steps.dtype != DType::I32);
-    if count == 0 || !int32 || !known(planes.0.iter().chain([&weight]), 3) {
+    if count == 0 || !terms::known_delays(steps) || !known(planes.0.iter().chain([&weight]), 3) {
         return Err((weight, planes));
     }
     let address = address(planes.0.iter().chain([&weight]));
@@ -54,11 +41,7 @@ pub(crate) fn step(
     let options = form.options;
     // The weight is buffer 0, the target the one after it.
     let (moved, moved_argument) = over(&weight, 0);
-    let plan = Plan {
-        in_place: matches!(moved_argument, BufferArg::Alias { .. }),
-        min: options.min > f32::NEG_INFINITY,
-        max: terms.max.is_none() && options.max < f32::INFINITY,
-    };
+    let in_place = matches!(moved_argument, BufferArg::Alias { .. });
     let (z, dynamics) = target.unzip();
     let (next_z, next_z_argument) = z.as_ref().map(|z| over(z, 1)).unzip();
     let dynamics = dynamics.unwrap_or(TargetDynamics { rate: 0.0, scale: 0.0, strength: 0.0 });
@@ -89,7 +72,8 @@ pub(crate) fn step(
         options.rate / options.samples as f32,
         options.min,
         options.max,
-        plan,
+        Bounds::new(&options),
+        in_place,
     );
     Ok((moved, Planes(next_z.into_iter().collect())))
 }
@@ -115,7 +99,8 @@ fn step_kernel(
     rate: f32,
     lowest: f32,
     highest: f32,
-    #[comptime] plan: Plan,
+    #[comptime] bounds: Bounds,
+    #[comptime] in_place: bool,
 ) {
     let place = ABSOLUTE_POS;
     if place >= pre * post {
@@ -123,7 +108,7 @@ fn step_kernel(
     }
     let synapse = synapse(place, &steps, pre, post);
     let mut change = product(&on_pre, synapse, 0, 1) + product(&on_post, synapse, 0, 1);
-    if comptime!(plan.in_place && pull.is_none() && target.is_none()) {
+    if comptime!(in_place && pull.is_none() && target.is_none()) {
         if change == 0.0 {
             terminate!();
         }
@@ -153,16 +138,5 @@ fn step_kernel(
     if let ComptimeOption::Some(modulation) = &modulation {
         change *= modulation[place];
     }
-    let mut moved = w + change * rate;
-    #[comptime]
-    if let ComptimeOption::Some(bound) = &bound {
-        moved = min(moved, bound[place]);
-    }
-    if comptime!(plan.max) {
-        moved = min(moved, highest);
-    }
-    if comptime!(plan.min) {
-        moved = max(moved, lowest);
-    }
-    next_weight[place] = moved;
+    next_weight[place] = clip(w + change * rate, &bound, place, lowest, highest, bounds);
 }

@@ -1,6 +1,7 @@
 //! Terms of learning rules, one synapse in one thread.
 
 use burn::backend::TensorMetadata;
+use burn::tensor::DType;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
 use burn_cubecl::tensor::CubeTensor;
@@ -9,7 +10,7 @@ use cubecl::prelude::*;
 use super::buffers::elements;
 use super::delays::slot;
 use crate::MaybeInt;
-use crate::plasticity::Kind;
+use crate::plasticity::{Kind, PlasticityOptions};
 
 /// How a presynaptic signal is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +34,19 @@ pub(super) struct Term<P: CubeType> {
     source: Source,
 }
 
+/// Which bounds for all weights a kernel is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Bounds {
+    min: bool,
+    max: bool,
+}
+
+impl Bounds {
+    pub fn new(options: &PlasticityOptions) -> Self {
+        Self { min: options.min > f32::NEG_INFINITY, max: options.max < f32::INFINITY }
+    }
+}
+
 /// A synapse: its place, its units and how many of them there are, and its delay.
 #[derive(CubeType, Clone, Copy)]
 #[expand(derive(Clone, Copy))]
@@ -54,6 +68,11 @@ pub(super) fn term((kind, signal, other): (Kind, CubeTensor, CubeTensor)) -> Ter
         Kind::Delayed { newest } => (Source::Delayed, signal.shape()[0], newest),
     };
     TermLaunch::new(elements(signal), elements(other), rows, slots, newest, source)
+}
+
+/// Whether delays are integers that the kernels are made for.
+pub(super) fn known_delays(steps: &MaybeInt<CubeBackend>) -> bool {
+    !matches!(steps, MaybeInt::Present(steps) if steps.dtype != DType::I32)
 }
 
 /// The delays as the argument of a kernel.
@@ -107,4 +126,30 @@ pub(super) fn product(
         }
         ComptimeOption::None => f32::new(0.0),
     }
+}
+
+/// A weight within its bounds: that of its synapse, where each has its own, goes before that for all.
+#[cube]
+pub(super) fn clip(
+    weight: f32,
+    bound: &ComptimeOption<&[f32]>,
+    place: usize,
+    lowest: f32,
+    highest: f32,
+    #[comptime] bounds: Bounds,
+) -> f32 {
+    let mut weight = weight;
+    #[comptime]
+    match bound {
+        ComptimeOption::Some(bound) => weight = min(weight, bound[place]),
+        ComptimeOption::None => {
+            if comptime!(bounds.max) {
+                weight = min(weight, highest);
+            }
+        }
+    }
+    if comptime!(bounds.min) {
+        weight = max(weight, lowest);
+    }
+    weight
 }
