@@ -17,7 +17,7 @@ use crate::philox::Stream;
 use crate::planes::Planes;
 use crate::plasticity::{self, Context, MaybeInt, PlasticityForm};
 use crate::somas::{self, SomaForm};
-use crate::sparse::{self, SparseDelays, SparseRows};
+use crate::sparse::{self, SparseDelays, SparsePlaces, SparseRows};
 use crate::traces::{self, LazyDecay, Trace};
 use crate::{StepOps, random};
 
@@ -180,49 +180,53 @@ macro_rules! host_kernels {
             fn sparse_matmul(
                 spikes: FloatTensor<Self>,
                 values: FloatTensor<Self>,
-                sources: IntTensor<Self>,
-                targets: IntTensor<Self>,
+                places: SparsePlaces<Self>,
                 pattern: Arc<SparseRows>,
             ) -> FloatTensor<Self> {
                 cpu::sparse::product::<Self>(&spikes, &values, &pattern).unwrap_or_else(|| {
-                    sparse::product::<Self>(spikes, values, sources, targets, pattern.post)
+                    sparse::product::<Self>(spikes, values, places.sources, places.targets, pattern.post)
                 })
             }
 
             fn sparse_matmul_values_gradient(
                 spikes: FloatTensor<Self>,
                 gradient: FloatTensor<Self>,
-                sources: IntTensor<Self>,
-                targets: IntTensor<Self>,
+                places: SparsePlaces<Self>,
                 pattern: Arc<SparseRows>,
             ) -> FloatTensor<Self> {
-                cpu::sparse::values_gradient::<Self>(&spikes, &gradient, &pattern)
-                    .unwrap_or_else(|| sparse::values_gradient::<Self>(spikes, gradient, sources, targets))
+                cpu::sparse::values_gradient::<Self>(&spikes, &gradient, &pattern).unwrap_or_else(|| {
+                    sparse::values_gradient::<Self>(spikes, gradient, places.sources, places.targets)
+                })
             }
 
             fn sparse_matmul_spikes_gradient(
                 gradient: FloatTensor<Self>,
                 values: FloatTensor<Self>,
-                sources: IntTensor<Self>,
-                targets: IntTensor<Self>,
+                places: SparsePlaces<Self>,
                 pattern: Arc<SparseRows>,
             ) -> FloatTensor<Self> {
                 cpu::sparse::spikes_gradient::<Self>(&gradient, &values, &pattern).unwrap_or_else(|| {
-                    sparse::spikes_gradient::<Self>(gradient, values, sources, targets, pattern.pre())
+                    sparse::spikes_gradient::<Self>(
+                        gradient,
+                        values,
+                        places.sources,
+                        places.targets,
+                        pattern.pre(),
+                    )
                 })
             }
 
             fn sparse_currents(
                 history: FloatTensor<Self>,
                 values: FloatTensor<Self>,
-                sources: IntTensor<Self>,
-                targets: IntTensor<Self>,
+                places: SparsePlaces<Self>,
                 steps: IntTensor<Self>,
                 pattern: SparseDelays,
                 newest: usize,
             ) -> FloatTensor<Self> {
                 let SparseDelays { rows, order } = pattern;
                 cpu::sparse::currents::<Self>(&history, &values, &rows, &order, newest).unwrap_or_else(|| {
+                    let SparsePlaces { sources, targets, .. } = places;
                     sparse::currents::<Self>(history, values, sources, targets, steps, rows.post, newest)
                 })
             }
@@ -343,5 +347,54 @@ impl StepOps for burn_cubecl::CubeBackend {
         let decay = form.map(|()| next());
         crate::gpu::traces::lazy_read(&value, &last, &decay, now)
             .unwrap_or_else(|| traces::lazy_read::<Self>(T(value), T(last), decay.map(T), now).0)
+    }
+
+    fn sparse_matmul(
+        spikes: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        places: SparsePlaces<Self>,
+        pattern: Arc<SparseRows>,
+    ) -> FloatTensor<Self> {
+        crate::gpu::sparse::product(&spikes, &values, &places, &pattern).unwrap_or_else(|| {
+            sparse::product::<Self>(spikes, values, places.sources, places.targets, pattern.post)
+        })
+    }
+
+    fn sparse_matmul_values_gradient(
+        spikes: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        places: SparsePlaces<Self>,
+        pattern: Arc<SparseRows>,
+    ) -> FloatTensor<Self> {
+        crate::gpu::sparse::values_gradient(&spikes, &gradient, &places, &pattern).unwrap_or_else(|| {
+            sparse::values_gradient::<Self>(spikes, gradient, places.sources, places.targets)
+        })
+    }
+
+    fn sparse_matmul_spikes_gradient(
+        gradient: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        places: SparsePlaces<Self>,
+        pattern: Arc<SparseRows>,
+    ) -> FloatTensor<Self> {
+        crate::gpu::sparse::spikes_gradient(&gradient, &values, &places, &pattern).unwrap_or_else(|| {
+            let SparsePlaces { sources, targets, .. } = places;
+            sparse::spikes_gradient::<Self>(gradient, values, sources, targets, pattern.pre())
+        })
+    }
+
+    fn sparse_currents(
+        history: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        places: SparsePlaces<Self>,
+        steps: IntTensor<Self>,
+        pattern: SparseDelays,
+        newest: usize,
+    ) -> FloatTensor<Self> {
+        let rows = &pattern.rows;
+        crate::gpu::sparse::currents(&history, &values, &places, &steps, rows, newest).unwrap_or_else(|| {
+            let SparsePlaces { sources, targets, .. } = places;
+            sparse::currents::<Self>(history, values, sources, targets, steps, rows.post, newest)
+        })
     }
 }

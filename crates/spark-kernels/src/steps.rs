@@ -5,7 +5,7 @@ use burn::backend::{
     TensorMetadata, backend_extension,
     tensor::{FloatTensor, IntTensor},
 };
-use burn::tensor::DType;
+use burn::tensor::{DType, Shape};
 use std::sync::Arc;
 
 use crate::composed::T;
@@ -15,7 +15,7 @@ use crate::philox::Stream;
 use crate::planes::Planes;
 use crate::plasticity::{self, MaybeInt, PlasticityForm};
 use crate::somas::{self, SomaForm};
-use crate::sparse::{self, SparseDelays, SparseRows};
+use crate::sparse::{self, SparseDelays, SparsePlaces, SparseRows};
 use crate::traces::{self, LazyDecay, Trace};
 use crate::{SpikeOps, random};
 
@@ -113,7 +113,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`DelayRing::read`](crate::DelayRing::read).
-    #[fusion(dtype = history, shape = burn::tensor::Shape::from([history[1], history[2]]))]
+    #[fusion(dtype = history, shape = Shape::from([history[1], history[2]]))]
     fn delay_read(
         history: FloatTensor<Self>,
         steps: IntTensor<Self>,
@@ -124,7 +124,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`DelayRing::read_pairs`](crate::DelayRing::read_pairs).
-    #[fusion(dtype = history, shape = burn::tensor::Shape::from([history[1], history[2], steps[1]]))]
+    #[fusion(dtype = history, shape = Shape::from([history[1], history[2], steps[1]]))]
     fn delay_read_pairs(
         history: FloatTensor<Self>,
         steps: IntTensor<Self>,
@@ -135,7 +135,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`DelayRing::currents`](crate::DelayRing::currents).
-    #[fusion(dtype = history, shape = burn::tensor::Shape::from([history[1], weight[1]]))]
+    #[fusion(dtype = history, shape = Shape::from([history[1], weight[1]]))]
     fn delayed_currents(
         history: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -170,55 +170,51 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`sparse_matmul`](crate::sparse_matmul).
-    #[fusion(default)]
+    #[fusion(dtype = spikes, shape = Shape::from([spikes[0], pattern.post]))]
     fn sparse_matmul(
         spikes: FloatTensor<Self>,
         values: FloatTensor<Self>,
-        sources: IntTensor<Self>,
-        targets: IntTensor<Self>,
+        #[extension_type] places: SparsePlaces<Self>,
         pattern: Arc<SparseRows>,
     ) -> FloatTensor<Self> {
-        sparse::product::<Self>(spikes, values, sources, targets, pattern.post)
+        sparse::product::<Self>(spikes, values, places.sources, places.targets, pattern.post)
     }
 
     /// The gradient of [`sparse_matmul`](crate::sparse_matmul) with respect to the values, `[synapses]`, given
     /// that of its output.
-    #[fusion(default)]
+    #[fusion(dtype = spikes, shape = places.sources.shape.clone())]
     fn sparse_matmul_values_gradient(
         spikes: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
-        sources: IntTensor<Self>,
-        targets: IntTensor<Self>,
+        #[extension_type] places: SparsePlaces<Self>,
         _pattern: Arc<SparseRows>,
     ) -> FloatTensor<Self> {
-        sparse::values_gradient::<Self>(spikes, gradient, sources, targets)
+        sparse::values_gradient::<Self>(spikes, gradient, places.sources, places.targets)
     }
 
     /// The gradient of [`sparse_matmul`](crate::sparse_matmul) with respect to the spikes, `[rows, pre]`,
     /// given that of its output.
-    #[fusion(default)]
+    #[fusion(dtype = gradient, shape = Shape::from([gradient[0], pattern.pre()]))]
     fn sparse_matmul_spikes_gradient(
         gradient: FloatTensor<Self>,
         values: FloatTensor<Self>,
-        sources: IntTensor<Self>,
-        targets: IntTensor<Self>,
+        #[extension_type] places: SparsePlaces<Self>,
         pattern: Arc<SparseRows>,
     ) -> FloatTensor<Self> {
-        sparse::spikes_gradient::<Self>(gradient, values, sources, targets, pattern.pre())
+        sparse::spikes_gradient::<Self>(gradient, values, places.sources, places.targets, pattern.pre())
     }
 
     /// See [`DelayRing::sparse_currents`](crate::DelayRing::sparse_currents).
-    #[fusion(default)]
+    #[fusion(dtype = history, shape = Shape::from([history[1], pattern.rows.post]))]
     fn sparse_currents(
         history: FloatTensor<Self>,
         values: FloatTensor<Self>,
-        sources: IntTensor<Self>,
-        targets: IntTensor<Self>,
+        #[extension_type] places: SparsePlaces<Self>,
         steps: IntTensor<Self>,
         pattern: SparseDelays,
         newest: usize,
     ) -> FloatTensor<Self> {
         let post = pattern.rows.post;
-        sparse::currents::<Self>(history, values, sources, targets, steps, post, newest)
+        sparse::currents::<Self>(history, values, places.sources, places.targets, steps, post, newest)
     }
 }

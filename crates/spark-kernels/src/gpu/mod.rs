@@ -10,6 +10,7 @@ pub(crate) mod planes;
 pub(crate) mod plasticity;
 pub(crate) mod scan;
 pub(crate) mod somas;
+pub(crate) mod sparse;
 mod surrogate;
 pub(crate) mod synapses;
 mod terms;
