@@ -5,7 +5,7 @@ use burn::backend::{
     TensorMetadata, backend_extension,
     tensor::{FloatTensor, IntTensor},
 };
-use burn::tensor::{DType, Shape};
+use burn::tensor::DType;
 use std::sync::Arc;
 
 use crate::composed::T;
@@ -113,7 +113,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`DelayRing::read`](crate::DelayRing::read).
-    #[fusion(dtype = history, shape = Shape::from([history[1], history[2]]))]
+    #[fusion(dtype = history, shape = burn::tensor::Shape::from([history[1], history[2]]))]
     fn delay_read(
         history: FloatTensor<Self>,
         steps: IntTensor<Self>,
@@ -124,7 +124,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`DelayRing::read_pairs`](crate::DelayRing::read_pairs).
-    #[fusion(dtype = history, shape = Shape::from([history[1], history[2], steps[1]]))]
+    #[fusion(dtype = history, shape = burn::tensor::Shape::from([history[1], history[2], steps[1]]))]
     fn delay_read_pairs(
         history: FloatTensor<Self>,
         steps: IntTensor<Self>,
@@ -135,7 +135,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`DelayRing::currents`](crate::DelayRing::currents).
-    #[fusion(dtype = history, shape = Shape::from([history[1], weight[1]]))]
+    #[fusion(dtype = history, shape = burn::tensor::Shape::from([history[1], weight[1]]))]
     fn delayed_currents(
         history: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -170,7 +170,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`sparse_matmul`](crate::sparse_matmul).
-    #[fusion(dtype = spikes, shape = Shape::from([spikes[0], pattern.post]))]
+    #[fusion(dtype = spikes, shape = burn::tensor::Shape::from([spikes[0], pattern.post]))]
     fn sparse_matmul(
         spikes: FloatTensor<Self>,
         values: FloatTensor<Self>,
@@ -194,7 +194,7 @@ pub trait StepOps: SpikeOps {
 
     /// The gradient of [`sparse_matmul`](crate::sparse_matmul) with respect to the spikes, `[rows, pre]`,
     /// given that of its output.
-    #[fusion(dtype = gradient, shape = Shape::from([gradient[0], pattern.pre()]))]
+    #[fusion(dtype = gradient, shape = burn::tensor::Shape::from([gradient[0], pattern.pre()]))]
     fn sparse_matmul_spikes_gradient(
         gradient: FloatTensor<Self>,
         values: FloatTensor<Self>,
@@ -205,7 +205,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`DelayRing::sparse_currents`](crate::DelayRing::sparse_currents).
-    #[fusion(dtype = history, shape = Shape::from([history[1], pattern.rows.post]))]
+    #[fusion(dtype = history, shape = burn::tensor::Shape::from([history[1], pattern.rows.post]))]
     fn sparse_currents(
         history: FloatTensor<Self>,
         values: FloatTensor<Self>,
