@@ -1,5 +1,6 @@
 //! Recorded cases: where they are, how they are read, when a result agrees with them.
 
+pub mod components;
 pub mod networks;
 pub mod surrogates;
 
@@ -26,7 +27,7 @@ pub fn manifest(path: &Path) -> Vec<Value> {
 
 /// One entry of a manifest with its tensors.
 pub struct Case {
-    entry: Value,
+    pub entry: Value,
     tensors: TensorFile,
 }
 
@@ -64,6 +65,11 @@ impl Case {
     /// Names of the recorded tensors.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.tensors.keys().map(String::as_str)
+    }
+
+    /// The shape of a recorded tensor, if there is one of this name.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.tensors.get(name).map(|data| &data.shape()[..])
     }
 
     /// The recorded values of a tensor.

@@ -1,18 +1,32 @@
-//! What every Spark crate shares and no neuron needs to be known for: devices, seeds, initializers and
-//! validated configuration.
+//! What every Spark crate shares: devices, seeds, validated configuration, and what a component of a neuron
+//! is.
 //!
 //! * [`device`]: `--device auto|flex|ndarray|wgpu[:N]|cuda[:N]` and what this machine offers.
 //! * [`seed`]: independent streams of random numbers from one seed.
 //! * [`init`]: parameters drawn on the host, the same on every backend.
 //! * [`config`]: JSON configuration with errors that name the path.
-//! * [`validate`]: checks that report every problem at once.
+//! * [`validate`]: checks that report every problem at once; [`schema`]: units and ranges of fields.
+//! * [`parameter`]: numbers, arrays and initializers as parameters of units and synapses.
+//! * [`payload`], [`ports`]: what travels between components, and where it goes in and out.
+//! * [`state`]: what a component remembers, by name.
+//! * [`component`], [`registry`]: components, and how they are found by name; [`build`]: their parameters.
 
+pub mod build;
+pub mod component;
 pub mod config;
 pub mod device;
 pub mod init;
+pub mod parameter;
+pub mod payload;
+pub mod ports;
+pub mod registry;
+pub mod schema;
 pub mod seed;
+pub mod state;
 pub mod validate;
 
+pub use component::{Component, ComponentConfig};
 pub use device::{DeviceChoice, DeviceError};
 pub use init::Initializer;
+pub use parameter::Parameter;
 pub use validate::{Problem, Problems};

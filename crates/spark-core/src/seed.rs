@@ -1,6 +1,6 @@
 //! Independent streams of random numbers from one seed.
 
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// A generator for the thing called `name` under `seed`.
@@ -23,6 +23,20 @@ pub fn rng(seed: u64, name: &str) -> ChaCha8Rng {
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(&fnv1a(name).to_le_bytes());
     ChaCha8Rng::from_seed(key)
+}
+
+/// The seed of the thing called `name` below `seed`, for generators that take a number.
+///
+/// # Examples
+/// ```
+/// use spark_core::seed::derive;
+///
+/// assert_eq!(derive(1, "pool"), derive(1, "pool"));
+/// assert_ne!(derive(1, "pool"), derive(1, "pond"));
+/// assert_ne!(derive(1, "pool"), derive(2, "pool"));
+/// ```
+pub fn derive(seed: u64, name: &str) -> u64 {
+    rng(seed, name).next_u64()
 }
 
 /// The 64-bit FNV-1a hash: short, and the same everywhere, which `std`'s hasher does not promise.

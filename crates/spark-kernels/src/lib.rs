@@ -73,7 +73,8 @@ pub use scan::{
     Wanted, adaptive_scan, current_scan, integrator_scan, leaky_scan, unit_scan,
 };
 pub use somas::{
-    AdaptationCurrent, AdaptiveThreshold, Soma, SomaForm, SomaModel, SomaOptions, SomaState, soma_step,
+    AdaptationCurrent, AdaptiveThreshold, Gates, HodgkinHuxleyRates, IonicCurrent, IonicMembrane, Soma,
+    SomaForm, SomaModel, SomaOptions, SomaState, soma_step,
 };
 pub use sparse::{SparseDelays, SparseError, SparsePattern, SparsePlaces, SparseRows, sparse_matmul};
 pub use spike::{CustomSurrogate, spike, spike_with, spike_with_slope};

@@ -4,6 +4,7 @@
 //! channels, rows and columns of an image, are flattened row-major and their shape is kept in the
 //! layer. See [`layers`] for what there is and [`layers::Network`] for putting it together.
 
+pub mod components;
 pub mod layers;
 
 pub use layers::{Stateful, Temporal};

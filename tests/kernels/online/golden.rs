@@ -18,7 +18,7 @@ pub struct Case {
 
 /// All recorded runs of a family.
 pub fn cases(family: &str) -> Vec<Case> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/kernels");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
     let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
     let cases: Vec<Value> = serde_json::from_str(&manifest).unwrap();
     let cases = cases.into_iter().filter(|case| case["family"] == family);
@@ -35,6 +35,22 @@ pub fn cases(family: &str) -> Vec<Case> {
             }
         })
         .collect()
+}
+
+/// A neuron recorded from another simulator; its configuration are the parameters as listed there.
+pub fn neuron(name: &str) -> Case {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/physio");
+    let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
+    let cases: Vec<Value> = serde_json::from_str(&manifest).unwrap();
+    let case = cases.into_iter().find(|case| case["file"] == name).expect("a file of the manifest");
+    Case {
+        name: name.to_owned(),
+        component: case["model"].as_str().unwrap().to_owned(),
+        dt: case["dt_ms"].as_f64().unwrap() as f32,
+        steps: case["steps"].as_u64().unwrap() as usize,
+        config: case["params"].clone(),
+        file: TensorFile::read(&folder.join(name)).unwrap(),
+    }
 }
 
 impl Case {

@@ -3,6 +3,7 @@
 
 mod delays;
 mod golden;
+mod ionic;
 mod plasticity;
 mod random;
 mod rules;

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use spark::burn::tensor::DType;
 use spark::kernels::{
-    AdaptationCurrent, AdaptiveThreshold, Soma, SomaModel, SomaOptions, SomaState, Surrogate, soma_step,
+    AdaptationCurrent, AdaptiveThreshold, HodgkinHuxleyRates, IonicCurrent, IonicMembrane, Soma, SomaModel,
+    SomaOptions, SomaState, Surrogate, soma_step,
 };
 use spark::prelude::*;
 
@@ -136,6 +137,12 @@ fn recorded_somas_are_reproduced_on_gpus() {
     }
 }
 
+/// How many models [`Units`] knows.
+const MODELS: u8 = 7;
+
+/// How many of them, from the first on, have a kernel for GPUs.
+const WITH_GPU_KERNEL: u8 = 3;
+
 /// Random units: their model, which mechanisms they have, and whether parameters differ between them.
 #[derive(Clone, Debug)]
 struct Units {
@@ -150,7 +157,7 @@ struct Units {
 fn units() -> impl Strategy<Value = Units> {
     // Some wider than the block that goes through a step together.
     let width = prop_oneof![3 => 1usize..9, 1 => 200usize..700];
-    (1usize..4, width, 0u8..3, any::<[bool; 4]>(), any::<bool>(), any::<u64>()).prop_map(
+    (1usize..4, width, 0..MODELS, any::<[bool; 4]>(), any::<bool>(), any::<u64>()).prop_map(
         |(batch, units, model, mechanisms, per_unit, seed)| Units {
             batch,
             units,
@@ -160,6 +167,23 @@ fn units() -> impl Strategy<Value = Units> {
             seed,
         },
     )
+}
+
+/// A membrane that spikes within some steps at the currents of [`Units`].
+fn membrane(values: &dyn Fn(&str, f32, f32) -> Vec<f32>, shift: f32) -> IonicMembrane<Vec<f32>> {
+    let current = |name: &str, conductance: (f32, f32), reversal: (f32, f32)| IonicCurrent {
+        conductance: values(&format!("{name} conductance"), conductance.0, conductance.1),
+        reversal: values(&format!("{name} reversal"), reversal.0, reversal.1),
+    };
+    IonicMembrane {
+        dt: values("dt", 0.05, 0.1),
+        capacitance: values("capacitance", 2.0, 4.0),
+        speed: values("speed", 0.8, 3.0),
+        shift: values("shift", shift - 1.0, shift + 1.0),
+        sodium: current("sodium", (240.0, 480.0), (45.0, 55.0)),
+        potassium: current("potassium", (72.0, 144.0), (-90.0, -77.0)),
+        leak: current("leak", (0.3, 1.0), (-70.0, -55.0)),
+    }
 }
 
 impl Units {
@@ -176,16 +200,35 @@ impl Units {
                 rheobase: values("rheobase", 15.0, 20.0),
                 slope: values("slope", 1.0, 3.0),
             },
-            _ => SomaModel::Izhikevich {
+            2 => SomaModel::Izhikevich {
                 dt: values("dt", 0.3, 0.6),
                 resistance: values("resistance", 0.05, 0.2),
                 recovery_rate: values("recovery_rate", 0.01, 0.1),
                 sensitivity: values("sensitivity", 0.15, 0.25),
                 jump: values("jump", 1.0, 8.0),
             },
+            3 => SomaModel::Quadratic {
+                rate: values("rate", 0.02, 0.1),
+                resistance: values("resistance", 0.1, 0.6),
+                curvature: values("curvature", 0.03, 0.1),
+                rest: values("rest", -70.0, -65.0),
+                critical: values("critical", -55.0, -50.0),
+            },
+            4 => SomaModel::HodgkinHuxley {
+                membrane: membrane(&values, 0.0),
+                rates: HodgkinHuxleyRates::SquidAxon,
+            },
+            5 => SomaModel::HodgkinHuxley {
+                membrane: membrane(&values, -63.0),
+                rates: HodgkinHuxleyRates::TraubMiles,
+            },
+            _ => SomaModel::WangBuzsaki { membrane: membrane(&values, 0.0) },
         };
-        let (reset, level) =
-            if self.model == 2 { ((-65.0, -50.0), (20.0, 30.0)) } else { ((0.0, 5.0), (15.0, 25.0)) };
+        let (reset, level) = match self.model {
+            0 | 1 => ((0.0, 5.0), (15.0, 25.0)),
+            2 | 3 => ((-65.0, -50.0), (20.0, 30.0)),
+            _ => ((-65.0, -50.0), (-40.0, -20.0)),
+        };
         Soma {
             model,
             reset: values("reset", reset.0, reset.1),
@@ -205,7 +248,7 @@ impl Units {
     }
 
     fn start(&self, soma: &Soma<Tensor<1>>, device: &Device) -> SomaState<Tensor<2>> {
-        let start = if self.model == 2 { -65.0 } else { 0.0 };
+        let start = if self.model < 2 { 0.0 } else { -65.0 };
         soma.initial_state(Tensor::full([self.batch, self.units], start, device))
     }
 
@@ -253,22 +296,27 @@ fn check(units: &Units, name: &str, device: &Device, steps: usize) {
         let mut agree = vec![true; spikes.len()];
         for (i, (found_spike, expected_spike)) in spikes.iter().zip(&expected_spikes).enumerate() {
             if found_spike != expected_spike {
-                // Only the exponential is another one, so only its rounding may decide a crossing.
+                // Only the exponential is another one, so only its rounding may decide a crossing; a GPU may
+                // also round quotients otherwise.
                 let silent = if *found_spike > 0.0 { &expected.potential } else { &found.potential };
                 let distance = (floats(silent.clone())[i] - threshold[i]).abs();
-                assert!(units.model == 1 && distance < 1e-3, "{name}: spikes of step {step}, {units:?}");
+                let rounds = !matches!(units.model, 0 | 2);
+                assert!(rounds && distance < 1e-3, "{name}: spikes of step {step}, {units:?}");
                 agree[i] = false;
             }
         }
         let mut expected_planes = Vec::new();
         expected.as_ref().map(|plane| expected_planes.push(floats(plane.clone())));
         let mut expected_planes = expected_planes.into_iter();
+        // Where ionic currents pull at it, a potential is a difference of larger ones.
+        let mut tolerance = if units.model < 4 { 1e-5 } else { 1e-4 };
         found.map(|plane| {
             let pick = |values: Vec<f32>| -> Vec<f32> {
                 values.into_iter().zip(&agree).filter(|(_, agree)| **agree).map(|(value, _)| value).collect()
             };
             let (found, expected) = (pick(floats(plane)), pick(expected_planes.next().unwrap()));
-            assert_close(&found, &expected, 1e-5, &format!("{name}: step {step}, {units:?}"));
+            assert_close(&found, &expected, tolerance, &format!("{name}: step {step}, {units:?}"));
+            tolerance = 1e-5;
         });
         state = expected;
     }
@@ -299,15 +347,18 @@ proptest! {
     fn steps_equal_composed_ones_on_gpus(units in units()) {
         for (name, device) in devices().iter().skip(2) {
             check(&units, name, device, 4);
-            prop_assert!(units.run(device, 3, true) == units.run(device, 3, false), "{name}");
+            // Burn may fuse, and thereby round, a composed body in another way where the state is held.
+            if units.model < WITH_GPU_KERNEL {
+                prop_assert!(units.run(device, 3, true) == units.run(device, 3, false), "{name}");
+            }
         }
     }
 }
 
 #[test]
-fn every_model_runs_on_gpus_with_and_without_mechanisms() {
+fn gpu_kernels_of_all_models_equal_composed_steps() {
     for (name, device) in devices().iter().skip(2) {
-        for model in 0..3 {
+        for model in 0..WITH_GPU_KERNEL {
             for all in [false, true] {
                 let units =
                     Units { batch: 3, units: 77, model, mechanisms: [all; 4], per_unit: all, seed: 5 };
@@ -345,7 +396,7 @@ fn half_precision_steps_on_gpus() {
 
 #[test]
 fn steps_do_not_depend_on_the_number_of_threads() {
-    for model in 0..3 {
+    for model in 0..MODELS {
         // Beyond the size from which two threads share the work, with an odd number of units.
         let units = Units { batch: 7, units: 10_001, model, mechanisms: [true; 4], per_unit: true, seed: 3 };
         let [one, two] = on_one_and_two_threads(|| units.run(&Device::flex(), 3, false));

@@ -125,7 +125,7 @@ struct Group {
 fn planes(spikes: &[f32], geometry: &Geometry) -> Option<Vec<u64>> {
     let [height, width] = geometry.input;
     let rows = geometry.channels * height;
-    let Events { masks, binary } = Events::find(spikes, rows * width, DENSITY_LIMIT)?;
+    let Events { masks, binary, .. } = Events::find(spikes, rows * width, DENSITY_LIMIT)?;
     let seen = u64::MAX >> (BITS - width);
     // The rows of an image lie end to end in its words.
     let row_of = |words: &[u64], row: usize| {

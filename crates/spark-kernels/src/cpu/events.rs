@@ -5,6 +5,7 @@
 
 use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use burn::tensor::Shape;
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::HostBackend;
@@ -44,6 +45,12 @@ pub(crate) fn product<B: HostBackend>(
     let events = Events::find(&spikes, pre, DENSITY_LIMIT)?;
     let words = events.masks.words;
     let mut output = vec![0.0; rows * post];
+    if events.count < pre {
+        // Fewer rows are named than the tiles would copy.
+        let values = (!events.binary).then_some(&*spikes);
+        gather_few(&events, values, &weight, bias.as_deref(), &mut output, [pre, post]);
+        return Some(B::tensor(output, Shape::from([rows, post])));
+    }
     let rows_at_a_time = rows_at_a_time(rows);
     output
         .par_chunks_mut(rows_at_a_time * post)
@@ -54,6 +61,91 @@ pub(crate) fn product<B: HostBackend>(
             gather(masks, values, &weight, bias.as_deref(), output, [pre, post]);
         });
     Some(B::tensor(output, Shape::from([rows, post])))
+}
+
+/// Sums of numbers from which on a second thread pays when few rows are gathered.
+const PARALLEL: usize = 1 << 17;
+
+/// As [`gather`], straight from the weights: for products in which few rows of them are read.
+fn gather_few(
+    events: &Events,
+    values: Option<&[f32]>,
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    output: &mut [f32],
+    [pre, post]: [usize; 2],
+) {
+    let parallel = events.count * post >= PARALLEL;
+    // A piece of a row of the output stays in the first-level cache while the weights pass.
+    let width =
+        if parallel { post.div_ceil(rayon::current_num_threads()).next_multiple_of(WIDE) } else { post };
+    let piece = |row: usize, start: usize, output: &mut [f32]| {
+        if let Some(bias) = bias {
+            output.copy_from_slice(&bias[start..start + output.len()]);
+        }
+        let mask = &events.masks.bits[row * events.masks.words..(row + 1) * events.masks.words];
+        match values {
+            None => add_rows(mask, &weight[start..], post, output),
+            Some(values) => add_scaled_rows(mask, &values[row * pre..], &weight[start..], post, output),
+        }
+    };
+    if parallel {
+        let rows = output.par_chunks_mut(post).enumerate();
+        rows.for_each(|(row, output)| {
+            let pieces = output.par_chunks_mut(width).enumerate();
+            pieces.for_each(|(index, output)| piece(row, index * width, output));
+        });
+    } else {
+        output.chunks_mut(post).enumerate().for_each(|(row, output)| piece(row, 0, output));
+    }
+}
+
+/// The numbers of the bits that are set, ascending.
+fn set_bits(mask: &[u64]) -> impl Iterator<Item = usize> {
+    mask.iter().enumerate().flat_map(|(word, &bits)| {
+        std::iter::successors((bits != 0).then_some(bits), |bits| {
+            let rest = bits & (bits - 1);
+            (rest != 0).then_some(rest)
+        })
+        .map(move |bits| word * BITS + bits.trailing_zeros() as usize)
+    })
+}
+
+/// Adds the rows of `weight`, `stride` numbers apart, that the mask names.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
+fn add_rows(mask: &[u64], weight: &[f32], stride: usize, output: &mut [f32]) {
+    let width = output.len();
+    let row = |unit: usize| &weight[unit * stride..unit * stride + width];
+    let mut units = set_bits(mask);
+    while let Some(first) = units.next() {
+        // Four rows for one pass over the output; added one after another, as everywhere.
+        match [units.next(), units.next(), units.next()] {
+            [Some(second), Some(third), Some(fourth)] => {
+                let rows = row(first).iter().zip(row(second)).zip(row(third)).zip(row(fourth));
+                for (sum, (((a, b), c), d)) in output.iter_mut().zip(rows) {
+                    *sum = (((*sum + a) + b) + c) + d;
+                }
+            }
+            rest => {
+                for unit in std::iter::once(first).chain(rest.into_iter().flatten()) {
+                    for (sum, value) in output.iter_mut().zip(row(unit)) {
+                        *sum += value;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds the rows of `weight`, `stride` numbers apart, that the mask names, each times its value.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
+fn add_scaled_rows(mask: &[u64], values: &[f32], weight: &[f32], stride: usize, output: &mut [f32]) {
+    for unit in set_bits(mask) {
+        let (factor, row) = (values[unit], &weight[unit * stride..unit * stride + output.len()]);
+        for (sum, value) in output.iter_mut().zip(row) {
+            *sum += factor * value;
+        }
+    }
 }
 
 /// Each row of `output` becomes the bias and the sum of the rows of `weight` that its mask names, each
@@ -119,7 +211,7 @@ pub(crate) fn weight_gradient<B: HostBackend>(
         return None;
     }
     let (spikes, gradient) = (B::slice(spikes)?, B::slice(gradient)?);
-    let Events { masks, binary } = Events::find(&spikes, pre, DENSITY_LIMIT)?;
+    let Events { masks, binary, .. } = Events::find(&spikes, pre, DENSITY_LIMIT)?;
     let values = (!binary).then_some((&*spikes, pre));
     let mut output = vec![0.0; pre * post];
     let bias = weight_sums(&masks, values, &gradient, post, &mut output);

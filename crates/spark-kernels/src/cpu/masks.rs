@@ -25,6 +25,8 @@ pub(crate) struct Masks {
 /// The non-zero entries of a matrix.
 pub(crate) struct Events {
     pub masks: Masks,
+    /// How many there are.
+    pub count: usize,
     /// Whether every entry is 0 or 1, so that the bits say everything.
     pub binary: bool,
 }
@@ -41,7 +43,7 @@ impl Events {
             .map(|(bits, matrix)| pack(matrix, width, bits))
             .reduce(|| (0, true), |a, b| (a.0 + b.0, a.1 && b.1));
         let masks = Masks { rows, words, bits };
-        (count as f32 <= limit * matrix.len() as f32).then_some(Self { masks, binary })
+        (count as f32 <= limit * matrix.len() as f32).then_some(Self { masks, count, binary })
     }
 }
 

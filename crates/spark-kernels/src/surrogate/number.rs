@@ -1,4 +1,4 @@
-//! What the formulas of surrogates are written in.
+//! What formulas are written in that a fused loop and a reference share.
 
 use burn::backend::{Backend, Scalar, TensorMetadata, get_device_settings};
 use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E, PI, TAU};
@@ -41,6 +41,12 @@ pub(crate) trait Number:
 
     /// The larger of `self` and `min`.
     fn at_least(self, min: f32) -> Self;
+
+    /// `self` between `min` and `max`, else the nearer of both.
+    #[inline(always)]
+    fn bounded(self, min: f32, max: f32) -> Self {
+        -(-self.at_least(min)).at_least(-max)
+    }
 
     /// `above` where `self > edge`, `below` elsewhere.
     fn choose(self, edge: f32, above: Self, below: Self) -> Self;

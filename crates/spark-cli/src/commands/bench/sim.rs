@@ -4,9 +4,9 @@ use anyhow::Result;
 use spark::burn::tensor::{Bool, Int, Tensor, TensorData};
 use spark::core::seed;
 use spark::kernels::{
-    AdaptationCurrent, DelayRing, Delays, OnPost, OnPre, Plasticity, PlasticityOptions, PreSignal, Soma,
-    SomaModel, SomaOptions, SomaState, SparsePattern, Trace, philox::Stream, plasticity_step, random,
-    soma_step, sparse_matmul, spike_matmul, trace_step,
+    AdaptationCurrent, DelayRing, Delays, HodgkinHuxleyRates, IonicMembrane, OnPost, OnPre, Plasticity,
+    PlasticityOptions, PreSignal, Soma, SomaModel, SomaOptions, SomaState, SparsePattern, Trace,
+    philox::Stream, plasticity_step, random, soma_step, sparse_matmul, spike_matmul, trace_step,
 };
 use spark::prelude::{Device, Initializer};
 
@@ -15,6 +15,9 @@ use super::{Bench, Measurement, Workload};
 pub const WORKLOADS: &[Workload] = &[
     Workload { name: "leaky_1024", baseline: "Burn operations", run: leaky },
     Workload { name: "adex_1024", baseline: "Burn operations", run: adaptive_exponential },
+    Workload { name: "quadratic_1024", baseline: "the composed reference", run: quadratic },
+    Workload { name: "hodgkin_huxley_1024", baseline: "the composed reference", run: hodgkin_huxley },
+    Workload { name: "wang_buzsaki_1024", baseline: "the composed reference", run: wang_buzsaki },
     Workload {
         name: "linear_leaky_1024x1024_5pct",
         baseline: "Burn's dense product and operations",
@@ -172,6 +175,52 @@ fn adaptive_exponential(bench: &Bench) -> Result<Measurement> {
             Ok(())
         },
     )
+}
+
+/// Units without further mechanisms, from −65 mV, in steps of 0.1 ms; the reference body is what runs on an
+/// autodiff device, here without anything to differentiate.
+fn against_reference(
+    bench: &Bench,
+    model: SomaModel<f32>,
+    threshold: f32,
+    current: f32,
+) -> Result<Measurement> {
+    let soma = Soma {
+        model,
+        reset: -65.0,
+        threshold,
+        cooldown: None,
+        clamp: None,
+        adaptive_threshold: None,
+        adaptation: None,
+    };
+    let step_on = |device: Device| {
+        let soma = soma.clone().map(|value| all(value, &device));
+        let current = uniform([1, UNITS], "current", current, &device);
+        let mut state = Held(Some(soma.initial_state(Tensor::full([1, UNITS], -65.0, &device))));
+        move |_| {
+            state.update(|state| soma_step(&soma, current.clone(), state, SomaOptions::default()).1);
+            Ok(())
+        }
+    };
+    per_step(bench, STEPS, step_on(bench.device.clone()), step_on(bench.device.clone().autodiff()))
+}
+
+fn quadratic(bench: &Bench) -> Result<Measurement> {
+    let (rate, resistance, curvature, rest, critical) = (0.01, 0.1, 0.1, -65.0, -50.0);
+    let model = SomaModel::Quadratic { rate, resistance, curvature, rest, critical };
+    against_reference(bench, model, 30.0, 400.0)
+}
+
+fn hodgkin_huxley(bench: &Bench) -> Result<Measurement> {
+    let membrane = IonicMembrane::squid_axon(0.1);
+    let model = SomaModel::HodgkinHuxley { membrane, rates: HodgkinHuxleyRates::SquidAxon };
+    against_reference(bench, model, 0.0, 20.0)
+}
+
+fn wang_buzsaki(bench: &Bench) -> Result<Measurement> {
+    let model = SomaModel::WangBuzsaki { membrane: IonicMembrane::wang_buzsaki(0.1) };
+    against_reference(bench, model, 0.0, 5.0)
 }
 
 fn linear(bench: &Bench) -> Result<Measurement> {

@@ -4,11 +4,13 @@
 //! The arithmetic is that of the reference in `crate::somas`, in the same order. Only the exponential is
 //! another one than Burn's, equal to rounding.
 
+mod integrate;
+
 use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use multiversion::multiversion;
 
 use super::lanes::{self, LANES, Lane};
-use super::{HostBackend, crossing, math};
+use super::{HostBackend, crossing};
 use crate::somas::{Soma, SomaForm, SomaModel, SomaState};
 
 /// Entries from which a second thread is worth waking.
@@ -90,9 +92,18 @@ fn block<'a, 'b>(soma: &Soma<&'a [f32]>, io: &mut [f32], state: &mut SomaState<&
             io[i] -= w[i];
         }
     }
-    integrate(&soma.model, v, io, state.recovery.as_deref());
+    let threshold = &soma.threshold[..n];
+    let resets = soma.model.resets();
+    if !resets {
+        let offset = state.threshold_offset.as_deref().unwrap_or(&[0.0; LANES]);
+        let offset = &offset[..n];
+        for i in 0..n {
+            ready[i] *= 1.0 - crossing(v[i] - (threshold[i] + offset[i]));
+        }
+    }
+    integrate::step(&soma.model, v, io, state.recovery.as_deref(), state.gates.as_mut());
     let reset = &soma.reset[..n];
-    if let (Some(steps), Some(since)) = (soma.clamp, &state.since_spike) {
+    if let (true, Some(steps), Some(since)) = (resets, soma.clamp, &state.since_spike) {
         let (steps, since) = (&steps[..n], &since[..n]);
         for i in 0..n {
             v[i] = choose(since[i] < steps[i], reset[i], v[i]);
@@ -107,7 +118,6 @@ fn block<'a, 'b>(soma: &Soma<&'a [f32]>, io: &mut [f32], state: &mut SomaState<&
         }
     }
 
-    let threshold = &soma.threshold[..n];
     match &state.threshold_offset {
         Some(offset) => {
             let offset = &offset[..n];
@@ -122,8 +132,10 @@ fn block<'a, 'b>(soma: &Soma<&'a [f32]>, io: &mut [f32], state: &mut SomaState<&
         }
     }
     let s = &io[..n];
-    for i in 0..n {
-        v[i] = choose(s[i] > 0.0, reset[i], v[i]);
+    if resets {
+        for i in 0..n {
+            v[i] = choose(s[i] > 0.0, reset[i], v[i]);
+        }
     }
     if let (SomaModel::Izhikevich { jump, .. }, Some(u)) = (&soma.model, state.recovery.as_deref_mut()) {
         let (jump, u) = (&jump[..n], &mut u[..n]);
@@ -152,36 +164,6 @@ fn block<'a, 'b>(soma: &Soma<&'a [f32]>, io: &mut [f32], state: &mut SomaState<&
         let subthreshold = &adaptation.subthreshold[..n];
         for i in 0..n {
             w[i] = w[i] + rate[i] * (-w[i] + subthreshold[i] * v[i]) + delta[i] * s[i];
-        }
-    }
-}
-
-#[inline(always)]
-fn integrate(model: &SomaModel<&[f32]>, v: &mut [f32], input: &[f32], recovery: Option<&[f32]>) {
-    let n = v.len();
-    let input = &input[..n];
-    match model {
-        SomaModel::Leaky { decay, gain } => {
-            let (decay, gain) = (&decay[..n], &gain[..n]);
-            for i in 0..n {
-                v[i] = v[i] * decay[i] + input[i] * gain[i];
-            }
-        }
-        SomaModel::Exponential { rate, resistance, rheobase, slope } => {
-            let (rate, resistance) = (&rate[..n], &resistance[..n]);
-            let (rheobase, slope) = (&rheobase[..n], &slope[..n]);
-            for i in 0..n {
-                let upstroke = slope[i] * math::exp((v[i] - rheobase[i]) / slope[i]);
-                v[i] += rate[i] * (upstroke - v[i] + resistance[i] * input[i]);
-            }
-        }
-        SomaModel::Izhikevich { dt, resistance, .. } => {
-            let u = &recovery.unwrap_or_default()[..n];
-            let (dt, resistance) = (&dt[..n], &resistance[..n]);
-            for i in 0..n {
-                let quadratic = v[i] * 0.04 * v[i] + v[i] * 5.0 + 140.0;
-                v[i] += dt[i] * (quadratic - u[i] + resistance[i] * input[i]);
-            }
         }
     }
 }

@@ -1,0 +1,456 @@
+//! Components: the interchangeable parts of neurons.
+//!
+//! A component is written once, as a functional core: parameters in a Burn module, what changes in a
+//! [`State`], and a pure, differentiable [`step`](Component::step). Its [`ComponentConfig`] describes it,
+//! checks it and builds it. From these two follows everything else: [`Running`] keeps the state for callers
+//! that step through time, and one line of [`register!`](crate::register!) puts the component into
+//! configuration files, the command line, the editor and the documentation.
+
+use burn::module::Module;
+use burn::tensor::Device;
+use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
+
+use crate::payload::{Payload, Shape};
+use crate::ports::{InputShapes, PortError, PortSpec, PortValues, Ports, PropertySpec};
+use crate::state::{self, Saved, State, StateError};
+use crate::{Problems, schema, seed};
+
+/// What kind of part a component is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // Each is named after what it is.
+pub enum Family {
+    Soma,
+    Dendrite,
+    Synapse,
+    Delay,
+    Plasticity,
+    /// Turns signals into spikes.
+    InputInterface,
+    /// Turns spikes into signals.
+    OutputInterface,
+    /// Joins, picks and averages signals.
+    Control,
+    Tracer,
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Soma => "soma",
+            Self::Dendrite => "dendrite",
+            Self::Synapse => "synapse",
+            Self::Delay => "delay",
+            Self::Plasticity => "plasticity",
+            Self::InputInterface => "input interface",
+            Self::OutputInterface => "output interface",
+            Self::Control => "control",
+            Self::Tracer => "tracer",
+        })
+    }
+}
+
+/// A part of a neuron: parameters and a pure step.
+pub trait Component: Module + 'static {
+    /// What it takes, made by [`ports!`](crate::ports!).
+    type Inputs: Ports;
+    /// What it gives, made by [`ports!`](crate::ports!).
+    type Outputs: Ports;
+    /// What it remembers, made by [`state!`](crate::state!).
+    type State: State;
+    /// What a step reads, derived from the parameters: decays instead of time constants.
+    type Plan: Clone + fmt::Debug + Send;
+
+    /// What others may read and write between steps.
+    const PROPERTIES: &'static [PropertySpec] = &[];
+
+    /// Derives what a step reads. To be called again after the parameters have changed; on an autodiff
+    /// device gradients pass through it to the parameters.
+    fn plan(&self) -> Self::Plan;
+
+    /// The state before the first step of `batch` samples.
+    fn initial_state(&self, batch: usize) -> Self::State;
+
+    /// One step. Differentiable, and free of side effects; state whose tensors nothing else holds is
+    /// written in place.
+    ///
+    /// # Panics
+    /// If a payload is not of the shape that the component was built for.
+    fn step(
+        &self,
+        plan: &Self::Plan,
+        inputs: Self::Inputs,
+        state: Self::State,
+    ) -> (Self::Outputs, Self::State);
+
+    /// Steps in a row. An override computes the same.
+    fn sequence(
+        &self,
+        inputs: impl IntoIterator<Item = Self::Inputs>,
+        mut state: Self::State,
+    ) -> (Vec<Self::Outputs>, Self::State)
+    where
+        Self: Sized,
+    {
+        let plan = self.plan();
+        let mut outputs = Vec::new();
+        for inputs in inputs {
+            let output;
+            (output, state) = self.step(&plan, inputs, state);
+            outputs.push(output);
+        }
+        (outputs, state)
+    }
+
+    /// The shape at each output port, in their order.
+    fn output_shapes(&self) -> Vec<Shape>;
+
+    /// The value of a property; `None` for a name that it does not have.
+    fn property(&self, _state: &Self::State, _name: &str) -> Option<Payload> {
+        None
+    }
+
+    /// Writes a property that is writable.
+    ///
+    /// # Errors
+    /// When the payload is of another type or shape.
+    fn set_property(
+        &mut self,
+        _state: &mut Self::State,
+        name: &str,
+        _value: Payload,
+    ) -> Result<(), PortError> {
+        Err(PortError::ReadOnly(name.to_owned()))
+    }
+
+    /// Takes the value of a writable property out, to be written back before the next step. A learning
+    /// rule that takes a kernel so may change it in place.
+    fn take_property(&mut self, state: &mut Self::State, name: &str) -> Option<Payload> {
+        self.property(state, name)
+    }
+}
+
+/// Where a component is built.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Name of the module, for errors and seeds.
+    pub name: String,
+    /// Where its tensors live.
+    pub device: Device,
+    /// The seed of a module that names none itself.
+    pub seed: u64,
+}
+
+impl Context {
+    /// A context of its own.
+    pub fn new(name: &str, device: &Device) -> Self {
+        Self { name: name.to_owned(), device: device.clone(), seed: 0 }
+    }
+
+    /// A generator for the draw called `what`; `own` is the seed that the configuration names.
+    pub fn rng(&self, own: Option<u64>, what: &str) -> ChaCha8Rng {
+        match own {
+            Some(seed) => seed::rng(seed, what),
+            None => seed::rng(self.seed, &format!("{}.{what}", self.name)),
+        }
+    }
+
+    /// A seed for noise that is drawn at every step.
+    pub fn stream(&self, own: Option<u64>) -> u64 {
+        own.unwrap_or_else(|| seed::derive(self.seed, &self.name))
+    }
+}
+
+/// A component that cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Its configuration does not make sense.
+    #[error("module `{module}`: {problems}")]
+    Config {
+        /// The module.
+        module: String,
+        /// Everything that is wrong.
+        problems: Problems,
+    },
+    /// What is wired to it does not fit.
+    #[error("module `{module}`: {source}")]
+    Port {
+        /// The module.
+        module: String,
+        /// What does not fit.
+        source: PortError,
+    },
+}
+
+/// The description of a component: its fields are what a user sets.
+///
+/// Every field has a default, a doc comment, and, for physical quantities, unit and range as
+/// `#[schemars(extend("unit" = "ms", "range" = "positive"))]` (see [`schema::Range`](crate::schema::Range)).
+pub trait ComponentConfig:
+    Clone + fmt::Debug + Default + PartialEq + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
+{
+    /// The name in configurations.
+    const NAME: &'static str;
+    /// Other names that configurations may use.
+    const ALIASES: &'static [Alias] = &[];
+    /// What kind of part it is.
+    const FAMILY: Family;
+    /// One line on what it is.
+    const SUMMARY: &'static str;
+    /// Its equations, in plain text.
+    const EQUATION: &'static str;
+    /// The paper or book that it comes from; empty where there is none to name.
+    const SOURCE: &'static str = "";
+
+    /// What it describes.
+    type Component: Component;
+
+    /// Checks that fields fit one another; ranges are checked from the schema.
+    fn check(&self, _path: &str, _problems: &mut Problems) {}
+
+    /// Builds the component for what is wired to it.
+    ///
+    /// # Errors
+    /// When an array does not fit the units, or a wired shape does not fit.
+    fn build(&self, inputs: &InputShapes, context: &Context) -> Result<Self::Component, Defect>;
+
+    /// Checks everything; `path` is where the configuration stands, empty at the top.
+    fn validate(&self, path: &str, problems: &mut Problems) {
+        let schema = schemars::schema_for!(Self).into();
+        let value = serde_json::to_value(self).unwrap_or_default();
+        schema::validate(&schema::fields(&schema), &value, path, problems);
+        self.check(path, problems);
+    }
+
+    /// The component with its initial state for `batch` samples.
+    ///
+    /// # Errors
+    /// When the configuration does not make sense, or does not fit what is wired.
+    fn run(
+        &self,
+        inputs: &InputShapes,
+        batch: usize,
+        context: &Context,
+    ) -> Result<Running<Self::Component>, BuildError> {
+        let module = || context.name.clone();
+        let mut problems = Problems::default();
+        self.validate("", &mut problems);
+        problems.into_result().map_err(|problems| BuildError::Config { module: module(), problems })?;
+        inputs
+            .check(<<Self::Component as Component>::Inputs as Ports>::PORTS)
+            .map_err(|source| BuildError::Port { module: module(), source })?;
+        let component = self.build(inputs, context).map_err(|defect| match defect {
+            Defect::Problems(problems) => BuildError::Config { module: module(), problems },
+            Defect::Port(source) => BuildError::Port { module: module(), source },
+        })?;
+        Ok(Running::new(component, inputs.clone(), batch))
+    }
+}
+
+/// Why a component cannot be built for what is wired to it.
+#[derive(Debug)]
+pub enum Defect {
+    /// Fields that do not fit.
+    Problems(Problems),
+    /// A wired shape that does not fit.
+    Port(PortError),
+}
+
+impl From<Problems> for Defect {
+    fn from(problems: Problems) -> Self {
+        Self::Problems(problems)
+    }
+}
+
+impl From<PortError> for Defect {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
+}
+
+impl Defect {
+    /// A field with a value that does not fit.
+    pub fn field(path: &str, found: impl fmt::Display, expected: impl Into<String>) -> Self {
+        let mut problems = Problems::default();
+        problems.push(path, found, expected);
+        Self::Problems(problems)
+    }
+}
+
+/// Another name of a component, with the fields that it sets where a configuration does not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Alias {
+    /// The name.
+    pub name: &'static str,
+    /// Fields and their values.
+    pub fields: &'static [(&'static str, f32)],
+}
+
+/// A component with its state, as controllers hold it: of any type.
+pub trait Instance: Send {
+    /// Ports that it takes from.
+    fn inputs(&self) -> &'static [PortSpec];
+
+    /// Ports that it gives to.
+    fn outputs(&self) -> &'static [PortSpec];
+
+    /// What others may read and write.
+    fn properties(&self) -> &'static [PropertySpec];
+
+    /// The shape at each output port, in their order.
+    fn output_shapes(&self) -> Vec<Shape>;
+
+    /// One step.
+    ///
+    /// # Errors
+    /// When a payload is missing or does not fit its port; the state is then as before.
+    fn step(&mut self, inputs: PortValues) -> Result<PortValues, PortError>;
+
+    /// Back to the initial state; parameters stay.
+    fn reset(&mut self);
+
+    /// The value of a property.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    fn property(&self, name: &str) -> Result<Payload, PortError>;
+
+    /// Writes a property.
+    ///
+    /// # Errors
+    /// When there is none of this name, it cannot be written, or the payload does not fit.
+    fn set_property(&mut self, name: &str, value: Payload) -> Result<(), PortError>;
+
+    /// Takes the value of a writable property out, to be written back before the next step.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it cannot be written.
+    fn take_property(&mut self, name: &str) -> Result<Payload, PortError>;
+
+    /// The state by name.
+    fn save(&self) -> Saved;
+
+    /// Replaces the state.
+    ///
+    /// # Errors
+    /// When a part is missing, unknown or of another shape; the state is then as before.
+    fn restore(&mut self, saved: &Saved) -> Result<(), StateError>;
+}
+
+/// A component with its state.
+///
+/// # Examples
+/// See [`ComponentConfig::run`] and the components of `spark-nn`.
+#[derive(Clone, Debug)]
+pub struct Running<C: Component> {
+    component: C,
+    plan: C::Plan,
+    /// Absent only while a step is under way.
+    state: Option<C::State>,
+    inputs: InputShapes,
+    batch: usize,
+}
+
+impl<C: Component> Running<C> {
+    /// A component in its initial state, for `batch` samples of what is wired to it.
+    pub fn new(component: C, inputs: InputShapes, batch: usize) -> Self {
+        let (plan, state) = (component.plan(), Some(component.initial_state(batch)));
+        Self { component, plan, state, inputs, batch }
+    }
+
+    /// The component.
+    pub fn component(&self) -> &C {
+        &self.component
+    }
+
+    /// The state.
+    pub fn state(&self) -> &C::State {
+        self.state.as_ref().expect("no step is under way")
+    }
+
+    /// One step of payloads by type instead of by name.
+    ///
+    /// # Panics
+    /// If a payload is not of the shape that the component was built for.
+    pub fn advance(&mut self, inputs: C::Inputs) -> C::Outputs {
+        let state = self.state.take().unwrap_or_else(|| self.component.initial_state(self.batch));
+        let (outputs, state) = self.component.step(&self.plan, inputs, state);
+        self.state = Some(state);
+        outputs
+    }
+
+    fn known(&self, name: &str) -> Result<&'static PropertySpec, PortError> {
+        C::PROPERTIES.iter().find(|property| property.name == name).ok_or_else(|| PortError::Unknown {
+            what: "property",
+            name: name.to_owned(),
+            known: C::PROPERTIES.iter().map(|property| property.name).collect(),
+        })
+    }
+
+    fn writable(&self, name: &str) -> Result<(), PortError> {
+        if self.known(name)?.writable { Ok(()) } else { Err(PortError::ReadOnly(name.to_owned())) }
+    }
+}
+
+impl<C: Component> Instance for Running<C> {
+    fn inputs(&self) -> &'static [PortSpec] {
+        C::Inputs::PORTS
+    }
+
+    fn outputs(&self) -> &'static [PortSpec] {
+        C::Outputs::PORTS
+    }
+
+    fn properties(&self) -> &'static [PropertySpec] {
+        C::PROPERTIES
+    }
+
+    fn output_shapes(&self) -> Vec<Shape> {
+        self.component.output_shapes()
+    }
+
+    fn step(&mut self, inputs: PortValues) -> Result<PortValues, PortError> {
+        for (port, payload) in inputs.iter() {
+            if let Some(shape) = self.inputs.get(port) {
+                payload.check(port, shape, self.batch)?;
+            }
+        }
+        Ok(self.advance(C::Inputs::from_values(inputs)?).into_values())
+    }
+
+    fn reset(&mut self) {
+        self.state = Some(self.component.initial_state(self.batch));
+    }
+
+    fn property(&self, name: &str) -> Result<Payload, PortError> {
+        self.known(name)?;
+        Ok(self.component.property(self.state(), name).expect("a property of the list has a value"))
+    }
+
+    fn set_property(&mut self, name: &str, value: Payload) -> Result<(), PortError> {
+        self.writable(name)?;
+        let state = self.state.as_mut().expect("no step is under way");
+        self.component.set_property(state, name, value)?;
+        self.plan = self.component.plan();
+        Ok(())
+    }
+
+    fn take_property(&mut self, name: &str) -> Result<Payload, PortError> {
+        self.writable(name)?;
+        let state = self.state.as_mut().expect("no step is under way");
+        Ok(self.component.take_property(state, name).expect("a property of the list has a value"))
+    }
+
+    fn save(&self) -> Saved {
+        state::save(self.state().clone())
+    }
+
+    fn restore(&mut self, saved: &Saved) -> Result<(), StateError> {
+        self.state = Some(state::restore(self.state().clone(), saved)?);
+        Ok(())
+    }
+}
