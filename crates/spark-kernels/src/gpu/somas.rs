@@ -115,7 +115,7 @@ fn units(soma: Soma<BufferArg>) -> Option<UnitsLaunch<&'static [f32]>> {
         SomaModel::Izhikevich { dt, resistance, recovery_rate, sensitivity, jump } => {
             ModelArgs::Izhikevich { dt, resistance, recovery_rate, sensitivity, jump }
         }
-        #[allow(unreachable_patterns)] // A model without a kernel takes the composed body.
+        // A model without a kernel takes the composed body.
         _ => return None,
     };
     let (threshold_rate, threshold_delta) = soma.adaptive_threshold.map(|a| (a.rate, a.delta)).unzip();
