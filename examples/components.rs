@@ -105,7 +105,7 @@ fn membrane(soma: &Registration, stimulus: &Stimulus) -> Result<Chart, Box<dyn E
         let time = f64::from(step) * dt;
         let strength = if (start..end).contains(&time) { stimulus.current } else { 0.0 };
         let mut inputs = PortValues::default();
-        inputs.put("current", Currents(Tensor::full([1, 1], strength, &device)).into());
+        inputs.put("current", Currents(Tensor::full([1, 1], strength, &device)));
         let outputs = soma_unit.step(inputs)?;
         let spiked = outputs.iter().any(|(_, payload)| match payload {
             Payload::Spikes(spikes) => spikes.units().is_some_and(|s| s.into_scalar::<f32>() > 0.0),
