@@ -124,7 +124,7 @@ impl Run<'_> {
     /// The recorded tensor of a port, where it is wired.
     fn recorded(&self, direction: &str, port: &PortSpec) -> Option<String> {
         let name = format!("{direction}.{}", port.name);
-        let name = if port.kind == PayloadKind::Spikes { format!("{name}.spikes") } else { name };
+        let name = if port.kind == Some(PayloadKind::Spikes) { format!("{name}.spikes") } else { name };
         self.shape(&name).map(|_| name)
     }
 
@@ -133,8 +133,11 @@ impl Run<'_> {
         for port in self.inputs {
             let Some(name) = self.recorded("in", port) else { continue };
             let units = self.shape(&name).ok_or(name)?;
-            let pairs = port.kind == PayloadKind::Spikes && self.kernel_shape().as_ref() == Some(&units);
-            shapes = shapes.with(port.name, Shape { kind: port.kind, units, pairs });
+            let kind = port.kind.ok_or("no recording feeds a port of any type")?;
+            // A kernel of one axis belongs to units.
+            let by_pair = units.len() > 1 && self.kernel_shape().as_ref() == Some(&units);
+            let pairs = kind == PayloadKind::Spikes && by_pair;
+            shapes = shapes.with(port.name, Shape { pairs, ..Shape::new(kind, &units) });
         }
         let known = |name: &str| {
             let port = name.split('.').nth(1).unwrap_or_default();
@@ -192,7 +195,7 @@ impl Run<'_> {
             let Some(shape) = self.shapes.get(port.name) else { continue };
             let name = self.recorded("in", port).ok_or(port.name)?;
             let entries = self.sample(&name, step)?;
-            let payload = match port.kind {
+            let payload = match shape.kind {
                 PayloadKind::Spikes => self.spikes(port.name, entries, shape.pairs, step)?.into(),
                 PayloadKind::Currents => Currents(self.row(entries)).into(),
                 PayloadKind::Potentials => Potentials(self.row(entries)).into(),

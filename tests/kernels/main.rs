@@ -8,6 +8,8 @@ mod support;
 mod components;
 mod gpu_products;
 mod images;
+mod interfaces;
+mod learning;
 mod online;
 mod products;
 mod scans;

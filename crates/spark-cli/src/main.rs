@@ -7,7 +7,7 @@ mod output;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-use commands::{bench, devices, eval, inspect, predict, train};
+use commands::{bench, devices, eval, inspect, list, predict, train};
 
 #[global_allocator]
 static ALLOCATOR: spark::memory::Allocator = spark::memory::Allocator;
@@ -26,6 +26,7 @@ enum Command {
     Eval(eval::Args),
     Predict(predict::Args),
     Inspect(inspect::Args),
+    List(list::Args),
     Devices(devices::Args),
     Bench(bench::Args),
 }
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::List(args) => list::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
     };

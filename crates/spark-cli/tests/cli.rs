@@ -172,6 +172,58 @@ fn devices_are_listed_and_wrong_ones_explained() {
 }
 
 #[test]
+fn components_are_listed_and_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = |arguments: &[&str]| {
+        let mut command = spark(folder.path());
+        command.arg("list").args(arguments);
+        command
+    };
+    let lines = json_lines(&mut list(&[]));
+    let (summary, components) = lines.split_last().unwrap();
+    let names: Vec<&Value> = components.iter().map(|component| &component["name"]).collect();
+    assert_eq!(summary["components"], serde_json::json!(names));
+    for name in ["LeakySoma", "PoissonSpiker", "PopulationRateDecoder", "Concat"] {
+        assert!(names.contains(&&Value::from(name)), "{name}");
+    }
+    let controls = json_lines(&mut list(&["control"]));
+    assert!(controls.len() < lines.len());
+    assert!(controls.iter().all(|line| line["event"] == "summary" || line["family"] == "control"));
+
+    let [soma] = &json_lines(&mut list(&["soma", "LeakySoma"]))[..] else { panic!("one line") };
+    let parameters = soma["parameters"].as_array().unwrap();
+    let tau = parameters.iter().find(|parameter| parameter["name"] == "potential_tau").unwrap();
+    let found = ["unit", "range", "default"].map(|key| &tau[key]);
+    assert_eq!(found, [&Value::from("ms"), &"positive".into(), &20.0.into()]);
+    assert!(soma["equation"].as_str().unwrap().contains("exp(−dt/τ)"));
+
+    let text = predicate::str::contains;
+    let decoder = list(&["FirstSpikeDecoder"]).assert().success();
+    decoder.stdout(text("time or decay").and(text("Thorpe")).and(text("num_outputs")));
+    list(&["Sampler"]).assert().success().stdout(text("output_0, output_1").and(text("any names")));
+    let misspelt = list(&["LekySoma"]).assert().failure();
+    misspelt.stderr(text("did you mean LeakySoma").and(text("control")));
+    list(&["input", "piosson"]).assert().failure().stderr(text("did you mean PoissonSpiker"));
+}
+
+/// The page in the repository is written by the program, so it cannot fall behind the components.
+#[test]
+fn the_page_of_components_is_what_the_registry_gives() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spark-nn/COMPONENTS.md");
+    let output =
+        spark(Path::new(".")).args(["list", "--markdown"]).assert().success().get_output().stdout.clone();
+    let given = String::from_utf8(output).unwrap();
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs = given.lines().zip(found.lines()).position(|(given, found)| given != found);
+    let line = differs.unwrap_or_else(|| given.lines().count().min(found.lines().count())) + 1;
+    assert!(
+        given == found,
+        "crates/spark-nn/COMPONENTS.md is not what the registry gives, from line {line} on; write it with\n\
+         cargo run --release --bin spark -- list --markdown > crates/spark-nn/COMPONENTS.md"
+    );
+}
+
+#[test]
 fn a_benchmark_reports_itself_beside_its_baseline() {
     let folder = tempfile::tempdir().unwrap();
     let bench = |extra: &[&str]| {

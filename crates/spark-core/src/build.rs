@@ -89,7 +89,7 @@ impl Builder<'_> {
 /// assert!((decay(1.0, tau).into_scalar::<f32>() - 0.999_999).abs() < 1e-7);
 /// ```
 pub fn rate(dt: f32, tau: Tensor<1>) -> Tensor<1> {
-    if tau.is_require_grad() {
+    if tau.is_tracked() {
         let x = tau.recip() * dt;
         // expm1(x) = tanh(x/2)·(exp(x) + 1).
         return (x.clone() * 0.5).tanh() * ((-x).exp() + 1.0);
@@ -102,7 +102,7 @@ pub fn rate(dt: f32, tau: Tensor<1>) -> Tensor<1> {
 /// # Examples
 /// See [`rate`].
 pub fn decay(dt: f32, tau: Tensor<1>) -> Tensor<1> {
-    if tau.is_require_grad() {
+    if tau.is_tracked() {
         return (tau.recip() * -dt).exp();
     }
     on_host(tau, |tau| (-f64::from(dt) / tau).exp())

@@ -12,10 +12,11 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::payload::{Payload, Shape};
-use crate::ports::{InputShapes, PortError, PortSpec, PortValues, Ports, PropertySpec};
+use crate::ports::{self, InputShapes, PortError, PortSpec, PortValues, Ports, PropertySpec};
 use crate::state::{self, Saved, State, StateError};
 use crate::{Problems, schema, seed};
 
@@ -71,6 +72,12 @@ pub trait Component: Module + 'static {
     /// Derives what a step reads. To be called again after the parameters have changed; on an autodiff
     /// device gradients pass through it to the parameters.
     fn plan(&self) -> Self::Plan;
+
+    /// The plan after a property was written; `None` where the plan does not depend on it, which saves a
+    /// kernel that is written at every step from having everything else derived anew.
+    fn replanned(&self, _property: &str) -> Option<Self::Plan> {
+        Some(self.plan())
+    }
 
     /// The state before the first step of `batch` samples.
     fn initial_state(&self, batch: usize) -> Self::State;
@@ -304,6 +311,11 @@ pub trait Instance: Send {
     /// The shape at each output port, in their order.
     fn output_shapes(&self) -> Vec<Shape>;
 
+    /// Name and shape of each output port, where one stands for many those that there are.
+    fn output_ports(&self) -> Vec<(Cow<'static, str>, Shape)> {
+        ports::written_out(self.outputs(), self.output_shapes())
+    }
+
     /// One step.
     ///
     /// # Errors
@@ -413,11 +425,15 @@ impl<C: Component> Instance for Running<C> {
         self.component.output_shapes()
     }
 
-    fn step(&mut self, inputs: PortValues) -> Result<PortValues, PortError> {
+    fn step(&mut self, mut inputs: PortValues) -> Result<PortValues, PortError> {
         for (port, payload) in inputs.iter() {
             if let Some(shape) = self.inputs.get(port) {
                 payload.check(port, shape, self.batch)?;
             }
+        }
+        if C::Inputs::PORTS.iter().any(|port| port.many) {
+            self.inputs.check_all(&inputs)?;
+            inputs.sort_as(&self.inputs);
         }
         Ok(self.advance(C::Inputs::from_values(inputs)?).into_values())
     }
@@ -435,7 +451,9 @@ impl<C: Component> Instance for Running<C> {
         self.writable(name)?;
         let state = self.state.as_mut().expect("no step is under way");
         self.component.set_property(state, name, value)?;
-        self.plan = self.component.plan();
+        if let Some(plan) = self.component.replanned(name) {
+            self.plan = plan;
+        }
         Ok(())
     }
 

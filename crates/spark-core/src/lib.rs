@@ -8,6 +8,7 @@
 //! * [`validate`]: checks that report every problem at once; [`schema`]: units and ranges of fields.
 //! * [`parameter`]: numbers, arrays and initializers as parameters of units and synapses.
 //! * [`payload`], [`ports`]: what travels between components, and where it goes in and out.
+//! * [`join`]: payloads put one after the other, and picked from.
 //! * [`state`]: what a component remembers, by name.
 //! * [`component`], [`registry`]: components, and how they are found by name; [`build`]: their parameters.
 
@@ -16,6 +17,7 @@ pub mod component;
 pub mod config;
 pub mod device;
 pub mod init;
+pub mod join;
 pub mod parameter;
 pub mod payload;
 pub mod ports;

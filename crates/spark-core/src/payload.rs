@@ -254,8 +254,16 @@ impl Payload {
         match self {
             Self::Spikes(spikes) => match (&spikes.arrival, shape.pairs) {
                 (Arrival::Units(spikes), false) => same(&spikes.dims(), &[batch, count]),
-                (Arrival::Pairs(spikes), true) => total(&spikes.dims()[1..]),
-                (Arrival::Delayed { delays, .. }, true) => total(&delays.steps().dims()),
+                (Arrival::Pairs(spikes), true) if shape.max_delay.is_none() => total(&spikes.dims()[1..]),
+                (Arrival::Delayed { delays, .. }, true)
+                    if shape.max_delay.is_none_or(|max| delays.max() <= max) =>
+                {
+                    total(&delays.steps().dims())
+                }
+                (Arrival::Delayed { delays, .. }, true) => {
+                    Err(wrong(format!("up to {} steps late", delays.max()), shape.to_string()))
+                }
+                (Arrival::Pairs(_), true) => Err(wrong("by pair at once".to_owned(), shape.to_string())),
                 (_, true) => Err(wrong("by unit".to_owned(), shape.to_string())),
                 (_, false) => Err(wrong("by pair".to_owned(), shape.to_string())),
             },
@@ -327,6 +335,9 @@ pub struct Shape {
     /// Whether spikes arrive at each synapse on its own.
     #[serde(default)]
     pub pairs: bool,
+    /// The longest delay in steps where they come as [`Arrival::Delayed`]; absent for [`Arrival::Pairs`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_delay: Option<usize>,
 }
 
 impl Shape {
@@ -341,12 +352,27 @@ impl Shape {
     /// assert_eq!(shape.to_string(), "currents [2, 3]");
     /// ```
     pub fn new(kind: PayloadKind, units: &[usize]) -> Self {
-        Self { kind, units: units.to_vec(), pairs: false }
+        Self { kind, units: units.to_vec(), pairs: false, max_delay: None }
     }
 
     /// Spikes that arrive at each synapse on its own, between `pre` and `post`.
     pub fn pairs(post: &[usize], pre: &[usize]) -> Self {
-        Self { kind: PayloadKind::Spikes, units: [post, pre].concat(), pairs: true }
+        Self { kind: PayloadKind::Spikes, units: [post, pre].concat(), pairs: true, max_delay: None }
+    }
+
+    /// The same as [`Arrival::Delayed`], at most `max_delay` steps late.
+    ///
+    /// Who keeps a history of what arrives knows from this that one of the presynaptic units will do.
+    ///
+    /// # Examples
+    /// ```
+    /// use spark_core::payload::Shape;
+    ///
+    /// let shape = Shape::delayed(&[2], &[3], 8);
+    /// assert_eq!(shape.to_string(), "spikes [2, 3] by pair, up to 8 steps late");
+    /// ```
+    pub fn delayed(post: &[usize], pre: &[usize], max_delay: usize) -> Self {
+        Self { max_delay: Some(max_delay), ..Self::pairs(post, pre) }
     }
 
     /// Number of entries of one sample.
@@ -358,6 +384,10 @@ impl Shape {
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pairs = if self.pairs { " by pair" } else { "" };
-        write!(f, "{} {:?}{pairs}", self.kind, self.units)
+        write!(f, "{} {:?}{pairs}", self.kind, self.units)?;
+        match self.max_delay {
+            Some(steps) => write!(f, ", up to {steps} steps late"),
+            None => Ok(()),
+        }
     }
 }

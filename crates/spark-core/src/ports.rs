@@ -1,6 +1,6 @@
 //! The ports of modules: what they take and give, by name.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use crate::payload::{Payload, PayloadKind, PayloadType, Shape};
 
@@ -9,12 +9,49 @@ use crate::payload::{Payload, PayloadKind, PayloadType, Shape};
 pub struct PortSpec {
     /// Its name.
     pub name: &'static str,
-    /// What it carries.
-    pub kind: PayloadKind,
+    /// What it carries; `None` where it takes every type.
+    pub kind: Option<PayloadKind>,
     /// Whether it may be left unwired.
     pub optional: bool,
+    /// Whether it stands for any number of ports: of inputs under the names that the wiring gives them, of
+    /// outputs as `name_0`, `name_1` and so on.
+    pub many: bool,
     /// What it is for.
     pub description: &'static str,
+}
+
+impl PortSpec {
+    /// The name of what it carries.
+    ///
+    /// # Examples
+    /// ```
+    /// use spark_core::payload::PayloadKind;
+    /// use spark_core::ports::PortSpec;
+    ///
+    /// let port = PortSpec { name: "input", kind: None, optional: false, many: false, description: "" };
+    /// assert_eq!(port.carries(), "any");
+    /// assert_eq!(PortSpec { kind: Some(PayloadKind::Spikes), ..port }.carries(), "spikes");
+    /// ```
+    pub fn carries(&self) -> &'static str {
+        self.kind.map_or("any", PayloadKind::name)
+    }
+
+    /// The name of port number `index` of the many that it stands for.
+    fn numbered(name: &str, index: usize) -> String {
+        format!("{name}_{index}")
+    }
+}
+
+/// Names and shapes of output ports, those that stand for many written out; such a port is the last one.
+pub(crate) fn written_out(ports: &[PortSpec], shapes: Vec<Shape>) -> Vec<(Cow<'static, str>, Shape)> {
+    let name = |place: usize| {
+        let last = place.min(ports.len() - 1);
+        match ports[last] {
+            PortSpec { name, many: true, .. } => PortSpec::numbered(name, place - last).into(),
+            PortSpec { name, .. } => name.into(),
+        }
+    };
+    shapes.into_iter().enumerate().map(|(place, shape)| (name(place), shape)).collect()
 }
 
 /// A property of a module: what others may read, and some write, between steps.
@@ -39,7 +76,7 @@ pub enum PortError {
         /// The port.
         port: &'static str,
         /// What it carries.
-        expected: PayloadKind,
+        expected: &'static str,
     },
     /// A payload of another type, shape or content than the port takes.
     #[error("port `{port}`: found {found}, expected {expected}")]
@@ -85,29 +122,42 @@ fn names(known: &[&str]) -> String {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct PortValues {
-    entries: Vec<(&'static str, Payload)>,
+    entries: Vec<(Cow<'static, str>, Payload)>,
 }
 
 impl PortValues {
     /// Adds a payload.
-    pub fn put(&mut self, port: &'static str, payload: impl Into<Payload>) {
-        self.entries.push((port, payload.into()));
+    pub fn put(&mut self, port: impl Into<Cow<'static, str>>, payload: impl Into<Payload>) {
+        self.entries.push((port.into(), payload.into()));
     }
 
     /// The payload at a port.
     pub fn get(&self, port: &str) -> Option<&Payload> {
-        self.entries.iter().find(|(name, _)| *name == port).map(|(_, payload)| payload)
+        self.entries.iter().find(|(name, _)| name == port).map(|(_, payload)| payload)
     }
 
     /// Takes the payload at a port out, if there is one.
     ///
     /// # Errors
     /// When it is of another type than `T`.
-    pub fn take_optional<T: PayloadType>(&mut self, port: &'static str) -> Result<Option<T>, PortError> {
-        let Some(position) = self.entries.iter().position(|(name, _)| *name == port) else {
-            return Ok(None);
-        };
-        typed(port, self.entries.swap_remove(position).1).map(Some)
+    pub fn take_optional<T: PayloadType>(&mut self, port: &str) -> Result<Option<T>, PortError> {
+        self.take_any(port).map(|payload| typed(port, payload)).transpose()
+    }
+
+    /// Takes the payload at a port out, of whatever type it is.
+    pub fn take_any(&mut self, port: &str) -> Option<Payload> {
+        let position = self.entries.iter().position(|(name, _)| name == port)?;
+        Some(self.entries.remove(position).1)
+    }
+
+    /// Takes all payloads out that are still there, in their order.
+    pub fn take_rest(&mut self) -> Vec<Payload> {
+        self.entries.drain(..).map(|(_, payload)| payload).collect()
+    }
+
+    /// Puts the payloads into the order of `shapes`.
+    pub(crate) fn sort_as(&mut self, shapes: &InputShapes) {
+        self.entries.sort_by_key(|(name, _)| shapes.position(name));
     }
 
     /// Takes the payload at a port out.
@@ -115,17 +165,17 @@ impl PortValues {
     /// # Errors
     /// When there is none, or it is of another type than `T`.
     pub fn take<T: PayloadType>(&mut self, port: &'static str) -> Result<T, PortError> {
-        self.take_optional(port)?.ok_or(PortError::Missing { port, expected: T::KIND })
+        self.take_optional(port)?.ok_or(PortError::Missing { port, expected: T::KIND.name() })
     }
 
     /// Names and payloads in the order in which they were put.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Payload)> {
-        self.entries.iter().map(|(name, payload)| (*name, payload))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Payload)> {
+        self.entries.iter().map(|(name, payload)| (name.as_ref(), payload))
     }
 }
 
 impl IntoIterator for PortValues {
-    type Item = (&'static str, Payload);
+    type Item = (Cow<'static, str>, Payload);
     type IntoIter = std::vec::IntoIter<Self::Item>;
 
     fn into_iter(self) -> Self::IntoIter {
@@ -145,21 +195,33 @@ pub fn typed<T: PayloadType>(port: &str, payload: Payload) -> Result<T, PortErro
     })
 }
 
-/// The shapes of what is wired to the inputs of a module, by port.
+/// The shapes of what is wired to the inputs of a module, by port, in the order of the wiring.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct InputShapes(BTreeMap<String, Shape>);
+pub struct InputShapes(Vec<(String, Shape)>);
 
 impl InputShapes {
     /// Adds the shape at a port.
     #[must_use]
     pub fn with(mut self, port: &str, shape: Shape) -> Self {
-        self.0.insert(port.to_owned(), shape);
+        match self.position(port) {
+            Some(position) => self.0[position].1 = shape,
+            None => self.0.push((port.to_owned(), shape)),
+        }
         self
+    }
+
+    fn position(&self, port: &str) -> Option<usize> {
+        self.0.iter().position(|(name, _)| name == port)
+    }
+
+    /// Ports and their shapes.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Shape)> {
+        self.0.iter().map(|(port, shape)| (port.as_str(), shape))
     }
 
     /// The shape at a port, if it is wired.
     pub fn get(&self, port: &str) -> Option<&Shape> {
-        self.0.get(port)
+        self.position(port).map(|position| &self.0[position].1)
     }
 
     /// The shape at a port that has to be wired.
@@ -167,7 +229,7 @@ impl InputShapes {
     /// # Errors
     /// When it is not.
     pub fn require(&self, port: &'static str, expected: PayloadKind) -> Result<&Shape, PortError> {
-        self.get(port).ok_or(PortError::Missing { port, expected })
+        self.get(port).ok_or(PortError::Missing { port, expected: expected.name() })
     }
 
     /// Checks names and types against the ports of a module.
@@ -182,8 +244,9 @@ impl InputShapes {
     ///
     /// let ports = [PortSpec {
     ///     name: "current",
-    ///     kind: PayloadKind::Currents,
+    ///     kind: Some(PayloadKind::Currents),
     ///     optional: false,
+    ///     many: false,
     ///     description: "pA",
     /// }];
     /// let wired = InputShapes::default().with("curent", Shape::new(PayloadKind::Currents, &[3]));
@@ -191,23 +254,43 @@ impl InputShapes {
     /// assert_eq!(error.to_string(), "unknown input port `curent`: the module has current");
     /// ```
     pub fn check(&self, ports: &[PortSpec]) -> Result<(), PortError> {
+        let port_of = |name: &str| {
+            let named = ports.iter().find(|port| !port.many && port.name == name);
+            named.or_else(|| ports.iter().find(|port| port.many))
+        };
         for (name, shape) in &self.0 {
-            let Some(port) = ports.iter().find(|port| port.name == name) else {
+            let Some(port) = port_of(name) else {
                 let known = ports.iter().map(|port| port.name).collect();
                 return Err(PortError::Unknown { what: "input port", name: name.clone(), known });
             };
-            if port.kind != shape.kind {
+            if port.kind.is_some_and(|kind| kind != shape.kind) {
                 return Err(PortError::Mismatch {
                     port: name.clone(),
                     found: shape.kind.to_string(),
-                    expected: port.kind.to_string(),
+                    expected: port.carries().to_owned(),
                 });
             }
         }
-        let missing = ports.iter().find(|port| !port.optional && !self.0.contains_key(port.name));
-        match missing {
-            Some(port) => Err(PortError::Missing { port: port.name, expected: port.kind }),
+        let wired = |port: &PortSpec| self.0.iter().any(|(name, _)| port_of(name) == Some(port));
+        match ports.iter().find(|port| !port.optional && !wired(port)) {
+            Some(port) => Err(PortError::Missing { port: port.name, expected: port.carries() }),
             None => Ok(()),
+        }
+    }
+}
+
+impl InputShapes {
+    /// Checks that there is a payload for everything that is wired, and nothing else.
+    pub(crate) fn check_all(&self, values: &PortValues) -> Result<(), PortError> {
+        let lacking = self.iter().find(|(port, _)| values.get(port).is_none());
+        let unwired = values.iter().find(|(port, _)| self.get(port).is_none());
+        let problem = |port: &str, found: &str, expected: String| {
+            Err(PortError::Mismatch { port: port.to_owned(), found: found.to_owned(), expected })
+        };
+        match (lacking, unwired) {
+            (Some((port, shape)), _) => problem(port, "nothing", shape.to_string()),
+            (_, Some((port, payload))) => problem(port, payload.kind().name(), "nothing".to_owned()),
+            _ => Ok(()),
         }
     }
 }
@@ -227,12 +310,14 @@ pub trait Ports: Clone + std::fmt::Debug + Sized {
     fn into_values(self) -> PortValues;
 }
 
-/// A field of a structure of ports: a payload, or an optional one.
+/// A field of a structure of ports: a payload of one type or of any, an optional one, or any number of them.
 pub trait PortField: Clone + std::fmt::Debug + Sized {
-    /// The type of the payload.
-    const KIND: PayloadKind;
+    /// The type of the payload, where the port takes only one.
+    const KIND: Option<PayloadKind>;
     /// Whether the port may be left unwired.
-    const OPTIONAL: bool;
+    const OPTIONAL: bool = false;
+    /// Whether the field stands for any number of ports.
+    const MANY: bool = false;
 
     /// Takes the field out of the payloads.
     ///
@@ -245,8 +330,7 @@ pub trait PortField: Clone + std::fmt::Debug + Sized {
 }
 
 impl<T: PayloadType> PortField for T {
-    const KIND: PayloadKind = T::KIND;
-    const OPTIONAL: bool = false;
+    const KIND: Option<PayloadKind> = Some(T::KIND);
 
     fn take(values: &mut PortValues, port: &'static str) -> Result<Self, PortError> {
         values.take(port)
@@ -258,7 +342,7 @@ impl<T: PayloadType> PortField for T {
 }
 
 impl<T: PayloadType> PortField for Option<T> {
-    const KIND: PayloadKind = T::KIND;
+    const KIND: Option<PayloadKind> = Some(T::KIND);
     const OPTIONAL: bool = true;
 
     fn take(values: &mut PortValues, port: &'static str) -> Result<Self, PortError> {
@@ -272,8 +356,39 @@ impl<T: PayloadType> PortField for Option<T> {
     }
 }
 
+impl PortField for Payload {
+    const KIND: Option<PayloadKind> = None;
+
+    fn take(values: &mut PortValues, port: &'static str) -> Result<Self, PortError> {
+        values.take_any(port).ok_or(PortError::Missing { port, expected: "any" })
+    }
+
+    fn put(self, values: &mut PortValues, port: &'static str) {
+        values.put(port, self);
+    }
+}
+
+impl PortField for Vec<Payload> {
+    const KIND: Option<PayloadKind> = None;
+    const MANY: bool = true;
+
+    fn take(values: &mut PortValues, port: &'static str) -> Result<Self, PortError> {
+        let rest = values.take_rest();
+        if rest.is_empty() { Err(PortError::Missing { port, expected: "any" }) } else { Ok(rest) }
+    }
+
+    fn put(self, values: &mut PortValues, port: &'static str) {
+        for (index, payload) in self.into_iter().enumerate() {
+            values.put(PortSpec::numbered(port, index), payload);
+        }
+    }
+}
+
 /// A structure of ports. The doc comment of a field is the description of its port; a field of type
-/// `Option<…>` may be left unwired.
+/// `Option<…>` may be left unwired, one of type [`Payload`] carries any type.
+///
+/// A last field of type `Vec<Payload>` stands for any number of ports: as an input it takes whatever is
+/// wired under other names, in the order of the wiring; as an output `out` it gives `out_0`, `out_1`, ….
 ///
 /// # Examples
 /// ```
@@ -311,6 +426,7 @@ macro_rules! ports {
                 name: stringify!($port),
                 kind: <$type as $crate::ports::PortField>::KIND,
                 optional: <$type as $crate::ports::PortField>::OPTIONAL,
+                many: <$type as $crate::ports::PortField>::MANY,
                 description: $description.trim_ascii(),
             }),*];
 

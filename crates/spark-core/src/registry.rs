@@ -195,7 +195,10 @@ pub fn find(name: &str) -> Result<(&'static Registration, &'static [(&'static st
     let lower = name.to_lowercase();
     let near = |known: &&'static str| {
         let known = known.to_lowercase();
-        known.contains(&lower) || lower.contains(&known) || distance(&known, &lower) <= 2
+        // So that `piosson` finds the PoissonSpiker.
+        let start: String = known.chars().take(lower.chars().count().max(5)).collect();
+        let close = |known: &str| distance(known, &lower) <= 2;
+        known.contains(&lower) || lower.contains(&known) || close(&known) || close(&start)
     };
     let names = all().into_iter().map(|registration| registration.name);
     Err(UnknownComponent { name: name.to_owned(), near: names.filter(near).take(3).collect() })

@@ -1,5 +1,6 @@
 //! Independent streams of random numbers from one seed.
 
+use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -37,6 +38,23 @@ pub fn rng(seed: u64, name: &str) -> ChaCha8Rng {
 /// ```
 pub fn derive(seed: u64, name: &str) -> u64 {
     rng(seed, name).next_u64()
+}
+
+/// The numbers below `count` in random order.
+///
+/// # Examples
+/// ```
+/// use spark_core::seed::{permutation, rng};
+///
+/// let mut order = permutation(5, &mut rng(1, "order"));
+/// assert_eq!(order, permutation(5, &mut rng(1, "order")));
+/// order.sort();
+/// assert_eq!(order, [0, 1, 2, 3, 4]);
+/// ```
+pub fn permutation(count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    order.shuffle(rng);
+    order
 }
 
 /// The 64-bit FNV-1a hash: short, and the same everywhere, which `std`'s hasher does not promise.

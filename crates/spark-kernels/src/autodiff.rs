@@ -15,7 +15,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::scan::{self, ScanInputs, ScanOptions, ScanOutputs};
-use crate::{Maybe, Needed, SpikeConv2d, SpikeOps, Surrogate};
+use crate::{Kept, Maybe, Needed, SpikeConv2d, SpikeOps, Surrogate};
 
 impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
     fn spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
@@ -53,7 +53,7 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
 
         #[derive(Clone, Debug)]
         struct State<B: Backend> {
-            spikes: FloatTensor<B>,
+            kept: Kept<B>,
             weight: FloatTensor<B>,
             needed: Needed<B>,
             half_width: f32,
@@ -63,8 +63,9 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
             type State = State<B>;
 
             fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
-                let State { spikes, weight, needed, half_width } = ops.state;
+                let State { kept, weight, needed, half_width } = ops.state;
                 let gradient = grads.consume::<B>(&ops.node);
+                let inputs = weight.shape()[0];
                 let mut parents = ops.parents.into_iter();
                 if let Some(parent) = parents.next().flatten() {
                     let found = B::spike_linear_input_gradient(gradient.clone(), weight, needed, half_width);
@@ -72,7 +73,7 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
                 }
                 let [weight, bias] = [parents.next().flatten(), parents.next().flatten()];
                 if weight.is_some() || bias.is_some() {
-                    let found = B::spike_linear_weight_gradient(spikes, gradient);
+                    let found = B::spike_linear_kept_gradient(kept, gradient, inputs);
                     if let Some(node) = weight {
                         grads.register::<B>(node.id, found.0);
                     }
@@ -99,8 +100,8 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
                 (Maybe::Present(bias), Some(node))
             }
         };
-        let state = State { spikes: spikes.clone(), weight: weight.clone(), needed, half_width };
-        let output = B::spike_linear(spikes, weight, bias, Needed::Everywhere, half_width);
+        let (output, kept) = B::spike_linear_keeping(spikes, weight.clone(), bias);
+        let state = State { kept, weight, needed, half_width };
         match bias_node {
             None => record::<B, C, _, 2>(SpikeLinear, [spikes_node, weight_node], state, output),
             Some(bias) => record::<B, C, _, 3>(SpikeLinear, [spikes_node, weight_node, bias], state, output),

@@ -4,12 +4,13 @@
 #![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
 
 use burn::backend::{Flex, NdArray, tensor::FloatTensor};
+use std::sync::Arc;
 
 use crate::composed::T;
 use crate::scan::{
     self, ScanGradients, ScanInputs, ScanOptions, ScanOutputGradients, ScanOutputs, ScanSaved, Wanted,
 };
-use crate::{Maybe, Needed, SpikeConv2d, SpikeOps, Surrogate, conv, cpu, pool, synapses};
+use crate::{Bits, Kept, Maybe, Needed, SpikeConv2d, SpikeOps, Surrogate, conv, cpu, pool, synapses};
 
 /// The kernels for tensors that are slices in memory; another element type than `f32` takes the reference.
 macro_rules! host_kernels {
@@ -26,8 +27,33 @@ macro_rules! host_kernels {
                 _: Needed<Self>,
                 _: f32,
             ) -> FloatTensor<Self> {
-                cpu::events::product::<Self>(&spikes, &weight, bias.as_option())
-                    .unwrap_or_else(|| synapses::linear::<Self>(spikes, weight, bias))
+                match cpu::events::product::<Self>(&spikes, &weight, bias.as_option()) {
+                    Some((current, _)) => current,
+                    None => synapses::linear::<Self>(spikes, weight, bias),
+                }
+            }
+
+            fn spike_linear_keeping(
+                spikes: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                bias: Maybe<Self>,
+            ) -> (FloatTensor<Self>, Kept<Self>) {
+                match cpu::events::product::<Self>(&spikes, &weight, bias.as_option()) {
+                    Some((current, Some(masks))) => (current, Kept::Bits(Bits(Arc::new(masks)))),
+                    Some((current, None)) => (current, Kept::Dense(spikes)),
+                    None => (synapses::linear::<Self>(spikes.clone(), weight, bias), Kept::Dense(spikes)),
+                }
+            }
+
+            fn spike_linear_kept_gradient(
+                kept: Kept<Self>,
+                gradient: FloatTensor<Self>,
+                inputs: usize,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+                match kept {
+                    Kept::Dense(spikes) => Self::spike_linear_weight_gradient(spikes, gradient),
+                    Kept::Bits(Bits(masks)) => cpu::events::gradient_of::<Self>(&masks, &gradient, inputs),
+                }
             }
 
             fn spike_linear_input_gradient(

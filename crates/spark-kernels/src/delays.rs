@@ -45,12 +45,17 @@ impl std::error::Error for DelayError {}
 pub struct DelayOrder {
     /// Delays in row-major order.
     pub(crate) steps: Vec<u16>,
+    /// The same in half the memory, empty unless all are below [`SHORT`].
+    pub(crate) short: Vec<u8>,
     /// For each row, where in `entries` each delay from 0 to the longest starts, and where the row ends.
     pub(crate) starts: Vec<u32>,
     /// Positions, counted from the start of their row for pairs and from 0 for sparse synapses.
     pub(crate) entries: Vec<u32>,
     max: usize,
 }
+
+/// Delays below this are counted by the bits of a word.
+pub(crate) const SHORT: usize = u32::BITS as usize;
 
 impl DelayOrder {
     /// Orders rows of entries; `rows` gives the range of each.
@@ -81,7 +86,8 @@ impl DelayOrder {
                 *place += 1;
             }
         }
-        Self { steps, starts, entries, max }
+        let short = if max < SHORT { steps.iter().map(|&delay| delay as u8).collect() } else { Vec::new() };
+        Self { steps, short, starts, entries, max }
     }
 
     /// The entries of a row with one delay.

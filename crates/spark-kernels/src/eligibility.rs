@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::StepOps;
 use crate::composed::T;
 use crate::delays::{DelayOrder, Delays};
-use crate::plasticity::{Collected, Context, OnPost, OnPre, PlasticityOptions, Terms, clip};
+use crate::plasticity::{Collected, Context, OnPost, OnPre, PlasticityOptions, Terms, settle};
 
 /// A learning rule with three factors in one step: what makes synapses eligible, and what makes use of it.
 #[derive(Clone, Debug)]
@@ -137,6 +137,5 @@ pub(crate) fn step<B: Backend>(
         eligibility = eligibility + context.product(term, options.samples);
     }
     let used = T::<B>(B::float_sum_dim((eligibility.clone() * modulation).0, 0)).reshape(weight.shape());
-    let weight = clip(weight + used * (options.rate / options.samples as f32), terms.max, options);
-    (weight.0, eligibility.0)
+    (settle(weight, used, terms.max, options).0, eligibility.0)
 }

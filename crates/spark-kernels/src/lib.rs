@@ -25,7 +25,7 @@
 //! * [`trace_step`], [`LazyTrace`]: exponential traces, step by step or from event to event.
 //! * [`DelayRing`]: spikes that arrive some steps later, by unit or by synapse.
 //! * [`plasticity_step`], [`eligibility_step`]: local learning rules, at the synapses with an event where
-//!   the rule allows it.
+//!   the rule allows it; [`plateau_step`]: learning from dendritic plateaus, at all synapses.
 //! * [`sparse_matmul`]: the current through sparsely connected synapses.
 //! * [`random`]: random tensors.
 
@@ -43,6 +43,7 @@ mod pair_types;
 pub mod philox;
 mod planes;
 mod plasticity;
+mod plateau;
 mod pool;
 pub mod random;
 mod scan;
@@ -59,13 +60,14 @@ mod traces;
 pub use conv::{SpikeConv2d, spike_conv2d};
 pub use delays::{DelayError, DelayOrder, DelayRing, Delays};
 pub use eligibility::{EligibilityForm, ThreeFactor, eligibility_step};
-pub use ops::{Maybe, Needed, SpikeOps};
+pub use ops::{Bits, Kept, Maybe, Needed, SpikeOps};
 pub use pair_types::PairTypes;
 pub use planes::Planes;
 pub use plasticity::{
     MaybeInt, OnPost, OnPre, Plasticity, PlasticityForm, PlasticityOptions, PreSignal, Relaxation, Target,
     TargetDynamics, plasticity_step,
 };
+pub use plateau::{Gate, Plateau, PlateauDynamics, PlateauForm, plateau_step};
 pub use pool::window_maximum;
 pub use scan::{
     Adaptation, AdaptiveSequence, CurrentSequence, IntegratorSequence, LeakySequence, Reset, ScanGradients,

@@ -1,9 +1,14 @@
 //! The backend extension: one trait, a composed reference body for every operation.
 #![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
 
-use burn::backend::{Backend, ExtensionType, TensorMetadata, backend_extension, tensor::FloatTensor};
+use burn::backend::{
+    Backend, BackendTensor, Dispatch, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind,
+    ExtensionType, TensorMetadata, backend_extension, tensor::FloatTensor,
+};
+use std::sync::Arc;
 
 use crate::composed::T;
+use crate::cpu::masks::Masks;
 use crate::scan::{
     self, ScanGradients, ScanInputs, ScanOptions, ScanOutputGradients, ScanOutputs, ScanSaved, Wanted,
 };
@@ -51,6 +56,61 @@ pub enum Needed<B: Backend> {
     Near(FloatTensor<B>, FloatTensor<B>),
 }
 
+/// What an operation keeps of its input for the backward pass.
+#[derive(Clone, Debug)]
+pub enum Kept<B: Backend> {
+    /// The input.
+    Dense(FloatTensor<B>),
+    /// A bit for each entry of an input that was 0 or 1 everywhere.
+    Bits(Bits),
+}
+
+/// The entries of a spike matrix as bits.
+#[derive(Clone, Debug)]
+pub struct Bits(pub(crate) Arc<Masks>);
+
+impl<B: Backend> ExtensionType<B> for Kept<B> {
+    type Target = Kept<Dispatch>;
+
+    fn map_to_dispatch<F>(self, map_kind: F, autodiff: DispatchAutodiffContext) -> Self::Target
+    where
+        F: Fn(BackendTensor<B>) -> DispatchTensorKind,
+    {
+        match self {
+            Self::Dense(tensor) => {
+                Kept::Dense(DispatchTensor { kind: map_kind(BackendTensor::Float(tensor)), autodiff })
+            }
+            Self::Bits(bits) => Kept::Bits(bits),
+        }
+    }
+
+    fn map_from_dispatch<F>(target: Self::Target, unwrap_kind: F) -> Self
+    where
+        F: Fn(DispatchTensor) -> BackendTensor<B>,
+    {
+        match target {
+            Kept::Dense(tensor) => Self::Dense(unwrap_kind(tensor).float()),
+            Kept::Bits(bits) => Self::Bits(bits),
+        }
+    }
+
+    fn routing_tensor(target: &Self::Target) -> Option<&DispatchTensor> {
+        match target {
+            Kept::Dense(tensor) => Some(tensor),
+            Kept::Bits(_) => None,
+        }
+    }
+
+    fn routing_float_tensor(target: &Self::Target) -> Option<&DispatchTensor> {
+        Self::routing_tensor(target)
+    }
+
+    fn autodiff_context(target: &Self::Target) -> DispatchAutodiffContext {
+        let disabled = DispatchAutodiffContext::Disabled;
+        Self::routing_tensor(target).map_or(disabled, |tensor| disabled.merge(tensor.autodiff))
+    }
+}
+
 /// Spiking operations of a backend.
 ///
 /// Shapes are those of the functions on tensors of the same names; call those instead.
@@ -93,6 +153,31 @@ pub trait SpikeOps: Backend {
             Self::spike_linear_few_rows(spikes, weight, bias)
         } else {
             synapses::linear::<Self>(spikes, weight, bias)
+        }
+    }
+
+    /// [`spike_linear`](crate::spike_linear()), and what its weight gradient will need of the spikes.
+    #[fusion(default)]
+    fn spike_linear_keeping(
+        spikes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] bias: Maybe<Self>,
+    ) -> (FloatTensor<Self>, Kept<Self>) {
+        let current = Self::spike_linear(spikes.clone(), weight, bias, Needed::Everywhere, f32::INFINITY);
+        (current, Kept::Dense(spikes))
+    }
+
+    /// [`spike_linear_weight_gradient`](Self::spike_linear_weight_gradient) for `inputs` presynaptic units
+    /// from what was kept of their spikes.
+    #[fusion(default)]
+    fn spike_linear_kept_gradient(
+        #[extension_type] kept: Kept<Self>,
+        gradient: FloatTensor<Self>,
+        _inputs: usize,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        match kept {
+            Kept::Dense(spikes) => Self::spike_linear_weight_gradient(spikes, gradient),
+            Kept::Bits(_) => unreachable!("only backends that read bits keep them"),
         }
     }
 

@@ -104,12 +104,16 @@ pub struct PlasticityOptions {
     pub min: f32,
     /// Upper bound of a weight.
     pub max: f32,
+    /// Whether bounds are approached instead of hit: an increase shrinks with the distance to the upper
+    /// bound, a decrease with that to the lower one, each in parts of the whole range, which has to be
+    /// finite. What counts is the sign of the sum of all terms over all rows.
+    pub soft: bool,
 }
 
 impl Default for PlasticityOptions {
     /// One sample at rate 1, without bounds.
     fn default() -> Self {
-        Self { rate: 1.0, samples: 1, min: f32::NEG_INFINITY, max: f32::INFINITY }
+        Self { rate: 1.0, samples: 1, min: f32::NEG_INFINITY, max: f32::INFINITY, soft: false }
     }
 }
 
@@ -298,7 +302,7 @@ impl Collected {
         (kind, (), ())
     }
 
-    fn signal(&mut self, name: &str, signal: PreSignal) -> (Kind, usize) {
+    pub fn signal(&mut self, name: &str, signal: PreSignal) -> (Kind, usize) {
         let (kind, [rows, pre]) = match &signal {
             PreSignal::Units(tensor) => (Kind::Units, tensor.dims()),
             PreSignal::Pairs(tensor) => {
@@ -388,8 +392,7 @@ pub(crate) fn step<B: Backend>(
     if let Some(modulation) = terms.modulation {
         change = change * modulation;
     }
-    let weight = clip(weight + change * (options.rate / options.samples as f32), terms.max, options);
-    (weight.0, target.map(|z| z.0))
+    (settle(weight, change, terms.max, options).0, target.map(|z| z.0))
 }
 
 /// The new trace of a target.
@@ -397,6 +400,34 @@ fn consolidate<B: Backend>(z: T<B>, weight: &T<B>, dynamics: TargetDynamics) -> 
     let TargetDynamics { rate, scale, strength } = dynamics;
     let force = z.clone() * strength * (-z.clone() + 0.25) * (-z.clone() + 0.5);
     z.clone() + -z * rate + (weight.clone() - force) * scale
+}
+
+/// A weight moved by a change within its bounds.
+pub(crate) fn settle<B: Backend>(
+    weight: T<B>,
+    change: T<B>,
+    max: Option<T<B>>,
+    options: PlasticityOptions,
+) -> T<B> {
+    let change = change * (options.rate / options.samples as f32);
+    let change = match (&max, options.soft) {
+        (_, false) => change,
+        (Some(max), true) => {
+            let room = rooms(change, max.clone() - weight.clone(), weight.clone() + -options.min);
+            T(B::float_div(room.0, (max.clone() + -options.min).0))
+        }
+        (None, true) => {
+            let room = rooms(change, -weight.clone() + options.max, weight.clone() + -options.min);
+            T(B::float_div_scalar(room.0, Scalar::from(options.max - options.min)))
+        }
+    };
+    clip(weight + change, max, options)
+}
+
+/// Increases times the room above, decreases times the room below.
+fn rooms<B: Backend>(change: T<B>, above: T<B>, below: T<B>) -> T<B> {
+    let increase = change.clone() * change.clone().step();
+    (change - increase.clone()) * below + increase * above
 }
 
 /// A weight within its bounds.

@@ -16,6 +16,7 @@ use crate::eligibility::{self, EligibilityForm};
 use crate::philox::Stream;
 use crate::planes::Planes;
 use crate::plasticity::{self, Context, MaybeInt, PlasticityForm};
+use crate::plateau::{self, PlateauForm};
 use crate::somas::{self, SomaForm};
 use crate::sparse::{self, SparseDelays, SparseRows};
 use crate::traces::{self, LazyDecay, Trace};
@@ -175,6 +176,18 @@ macro_rules! host_kernels {
                 let (terms, modulation) = (terms.map(T::<Self>), T(modulation));
                 let decay = form.decay;
                 eligibility::step(weight, eligibility, terms, modulation, decay, &context, form.options)
+            }
+
+            fn plateau_step(
+                mut weight: FloatTensor<Self>,
+                steps: MaybeInt<Self>,
+                planes: Planes<Self>,
+                form: PlateauForm,
+            ) -> FloatTensor<Self> {
+                match cpu::plateau::step::<Self>(&mut weight, &planes.0, &form) {
+                    Some(()) => weight,
+                    None => plateau::step_planes::<Self>(weight, steps, planes, &form),
+                }
             }
 
             fn sparse_matmul(

@@ -13,6 +13,7 @@ use crate::eligibility::{self, EligibilityForm};
 use crate::philox::Stream;
 use crate::planes::Planes;
 use crate::plasticity::{self, Context, MaybeInt, PlasticityForm};
+use crate::plateau::{self, PlateauForm};
 use crate::somas::{self, SomaForm};
 use crate::sparse::{self, SparseDelays, SparseRows};
 use crate::traces::{self, LazyDecay, Trace};
@@ -159,6 +160,17 @@ pub trait StepOps: SpikeOps {
         let context = Context { steps: steps.into_option(), order: form.order.as_deref() };
         let decay = form.decay;
         eligibility::step(weight, eligibility, terms, modulation, decay, &context, form.options)
+    }
+
+    /// See [`plateau_step`](crate::plateau_step).
+    #[fusion(default)]
+    fn plateau_step(
+        weight: FloatTensor<Self>,
+        #[extension_type] steps: MaybeInt<Self>,
+        #[extension_type] planes: Planes<Self>,
+        form: PlateauForm,
+    ) -> FloatTensor<Self> {
+        plateau::step_planes::<Self>(weight, steps, planes, &form)
     }
 
     /// See [`sparse_matmul`](crate::sparse_matmul).

@@ -5,6 +5,7 @@
 //! layer. See [`layers`] for what there is and [`layers::Network`] for putting it together.
 
 pub mod components;
+pub mod interfaces;
 pub mod layers;
 
 pub use layers::{Stateful, Temporal};

@@ -90,6 +90,8 @@ impl Learner {
         let output = forward(&self.network, input);
         let scores = self.loss.scores(&output);
         let loss = self.loss.forward(scores.clone(), labels);
+        // The backward pass keeps what it needs of the spikes in a smaller form.
+        drop(output);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
         let norm = gradient_norm(&self.network, &gradients, &device);
         // One trip to the host for all three.

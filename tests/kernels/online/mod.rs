@@ -5,6 +5,7 @@ mod delays;
 mod golden;
 mod ionic;
 mod plasticity;
+mod plateau;
 mod random;
 mod rules;
 mod somas;

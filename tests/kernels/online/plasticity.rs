@@ -135,7 +135,8 @@ impl Rule {
     }
 
     fn options(&self) -> PlasticityOptions {
-        PlasticityOptions { rate: 0.4, samples: self.samples, min: 0.0, max: 1.05 }
+        let soft = self.seed % 8 < 4;
+        PlasticityOptions { rate: 0.4, samples: self.samples, min: 0.0, max: 1.05, soft }
     }
 
     fn run(&self, device: &Device) -> [Vec<f32>; 2] {

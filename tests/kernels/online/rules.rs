@@ -190,7 +190,9 @@ impl<'a> Run<'a> {
 
 #[test]
 fn recorded_rules_are_reproduced() {
-    let cases = golden::cases("plasticity");
+    // BTSP is no sum of the terms of `plasticity_step`.
+    let mut cases = golden::cases("plasticity");
+    cases.retain(|case| case.component != "BTSPRule");
     assert_eq!(cases.len(), 9);
     for (backend, device) in devices() {
         for case in &cases {

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod devices;
 pub mod eval;
 pub mod inspect;
+pub mod list;
 pub mod predict;
 pub mod train;
 mod train_flags;

@@ -8,10 +8,11 @@ use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use burn::tensor::Shape;
 use multiversion::multiversion;
 use rayon::prelude::*;
+use std::ops::Range;
 
 use super::HostBackend;
 use super::lists::Block;
-use crate::delays::{DelayOrder, dims};
+use crate::delays::{DelayOrder, SHORT, dims};
 
 /// The fewest postsynaptic units that a thread takes.
 const LEAST: usize = 128;
@@ -127,7 +128,7 @@ pub(crate) fn currents<B: HostBackend>(
         let active = past.recent.iter().enumerate().filter(|(_, recent)| **recent != 0);
         for (unit, _) in active {
             let synapses = unit * post + from..unit * post + from + output.len();
-            past.add(unit, &weight[synapses.clone()], &order.steps[synapses], output);
+            past.add(unit, &weight[synapses.clone()], order, synapses, output);
         }
     };
     let active: usize = pasts.iter().map(|past| past.recent.iter().filter(|bits| **bits != 0).count()).sum();
@@ -171,7 +172,7 @@ impl<'a> Past<'a> {
             &ring[at..at + units]
         };
         let signal: Vec<&[f32]> = (0..depth).map(row).collect();
-        let told = depth <= u32::BITS as usize;
+        let told = depth <= SHORT;
         let (mut recent, mut value) = (vec![0; units], vec![0.0; units]);
         let mut mixed = vec![u32::from(!told); units];
         for (delay, row) in signal.iter().enumerate() {
@@ -181,11 +182,12 @@ impl<'a> Past<'a> {
     }
 
     /// Adds what arrives of one unit: `output[i] += x·row[i]` with `x` as many steps ago as synapse `i` says.
-    fn add(&self, unit: usize, row: &[f32], steps: &[u16], output: &mut [f32]) {
+    fn add(&self, unit: usize, row: &[f32], order: &DelayOrder, synapses: Range<usize>, output: &mut [f32]) {
         if self.mixed[unit] == 0 {
+            let steps = &order.short[synapses];
             return add_arrived(output, row, steps, self.recent[unit], self.value[unit]);
         }
-        for ((sum, weight), &delay) in output.iter_mut().zip(row).zip(steps) {
+        for ((sum, weight), &delay) in output.iter_mut().zip(row).zip(&order.steps[synapses]) {
             let value = self.signal[delay as usize][unit];
             if value != 0.0 {
                 *sum += value * weight;
@@ -209,9 +211,9 @@ fn note(row: &[f32], bit: u32, recent: &mut [u32], value: &mut [f32], mixed: &mu
 
 /// `output[i] += value·row[i]` where the bit of `recent` is set that synapse `i` names.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
-fn add_arrived(output: &mut [f32], row: &[f32], steps: &[u16], recent: u32, value: f32) {
+fn add_arrived(output: &mut [f32], row: &[f32], steps: &[u8], recent: u32, value: f32) {
     for ((sum, weight), &delay) in output.iter_mut().zip(row).zip(steps) {
-        let arrives = (recent >> (delay as u32 & 31)) & 1 != 0;
+        let arrives = (recent >> (u32::from(delay) & 31)) & 1 != 0;
         *sum += if arrives { value * weight } else { 0.0 };
     }
 }

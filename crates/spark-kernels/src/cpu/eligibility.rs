@@ -56,6 +56,7 @@ pub(crate) fn step<B: HostBackend>(
                     min: options.min,
                     max: terms.max.as_deref().map_or(&same, |max| &max[at]),
                     modulation: None,
+                    soft: options.soft,
                 };
                 settle_all(weight, &mut change, &settle);
             }

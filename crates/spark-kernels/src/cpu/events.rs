@@ -26,12 +26,13 @@ fn units_at_a_time(post: usize) -> usize {
     if post < 8 * WIDE { 256 } else { 1024 }
 }
 
-/// `spikes [rows, pre] × weight [pre, post] + bias`; `None` when the dense product is the better choice.
+/// `spikes [rows, pre] × weight [pre, post] + bias`, and the bits of the spikes if they say everything;
+/// `None` when the dense product is the better choice.
 pub(crate) fn product<B: HostBackend>(
     spikes: &FloatTensor<B>,
     weight: &FloatTensor<B>,
     bias: Option<&FloatTensor<B>>,
-) -> Option<FloatTensor<B>> {
+) -> Option<(FloatTensor<B>, Option<Masks>)> {
     let (rows, pre) = (spikes.shape()[0], spikes.shape()[1]);
     let post = weight.shape()[1];
     if rows * pre * post == 0 {
@@ -43,14 +44,28 @@ pub(crate) fn product<B: HostBackend>(
         None => None,
     };
     let events = Events::find(&spikes, pre, DENSITY_LIMIT)?;
-    let words = events.masks.words;
     let mut output = vec![0.0; rows * post];
     if events.count < pre {
         // Fewer rows are named than the tiles would copy.
         let values = (!events.binary).then_some(&*spikes);
         gather_few(&events, values, &weight, bias.as_deref(), &mut output, [pre, post]);
-        return Some(B::tensor(output, Shape::from([rows, post])));
+    } else {
+        gather_many(&events, &spikes, &weight, bias.as_deref(), &mut output, [pre, post]);
     }
+    let Events { masks, binary, .. } = events;
+    Some((B::tensor(output, Shape::from([rows, post])), binary.then_some(masks)))
+}
+
+/// As [`gather`], in parallel.
+fn gather_many(
+    events: &Events,
+    spikes: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    output: &mut [f32],
+    [pre, post]: [usize; 2],
+) {
+    let (rows, words) = (events.masks.rows, events.masks.words);
     let rows_at_a_time = rows_at_a_time(rows);
     output
         .par_chunks_mut(rows_at_a_time * post)
@@ -58,9 +73,8 @@ pub(crate) fn product<B: HostBackend>(
         .zip(spikes.par_chunks(rows_at_a_time * pre))
         .for_each(|((output, masks), spikes)| {
             let values = (!events.binary).then_some(spikes);
-            gather(masks, values, &weight, bias.as_deref(), output, [pre, post]);
+            gather(masks, values, weight, bias, output, [pre, post]);
         });
-    Some(B::tensor(output, Shape::from([rows, post])))
 }
 
 /// Sums of numbers from which on a second thread pays when few rows are gathered.
@@ -216,6 +230,19 @@ pub(crate) fn weight_gradient<B: HostBackend>(
     let mut output = vec![0.0; pre * post];
     let bias = weight_sums(&masks, values, &gradient, post, &mut output);
     Some((B::tensor(output, Shape::from([pre, post])), B::tensor(bias, Shape::from([post]))))
+}
+
+/// As [`weight_gradient`], from the bits of the spikes of `pre` units.
+pub(crate) fn gradient_of<B: HostBackend>(
+    masks: &Masks,
+    gradient: &FloatTensor<B>,
+    pre: usize,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let post = gradient.shape()[1];
+    let gradient = B::slice(gradient).expect("the gradient of a product in f32 is f32");
+    let mut output = vec![0.0; pre * post];
+    let bias = weight_sums(masks, None, &gradient, post, &mut output);
+    (B::tensor(output, Shape::from([pre, post])), B::tensor(bias, Shape::from([post])))
 }
 
 /// Row `unit` of `output` becomes the sum of the rows of `gradient` in which `masks` has the unit's bit;

@@ -24,13 +24,19 @@ pub(super) struct Settle<'a> {
     pub min: f32,
     pub max: &'a [f32],
     pub modulation: Option<&'a [f32]>,
+    pub soft: bool,
 }
 
 impl Settle<'_> {
     #[inline(always)]
     fn weight(&self, i: usize, weight: f32, change: f32) -> f32 {
         let change = self.modulation.map_or(change, |modulation| change * modulation[i]);
-        let weight = weight + change * self.rate;
+        let mut change = change * self.rate;
+        if self.soft {
+            let room = if change > 0.0 { self.max[i] - weight } else { weight - self.min };
+            change = change * room / (self.max[i] - self.min);
+        }
+        let weight = weight + change;
         let weight = if weight > self.max[i] { self.max[i] } else { weight };
         if weight < self.min { self.min } else { weight }
     }
@@ -72,6 +78,7 @@ pub(crate) fn step<B: HostBackend>(
                 min: options.min,
                 max: terms.max.as_deref().map_or(&same, |max| &max[row.clone()]),
                 modulation: terms.modulation.as_deref().map(|modulation| &modulation[row]),
+                soft: options.soft,
             };
             spikes.add(unit, [0..spikes.rows[0], 0..spikes.rows[1]], &mut sums);
             if let Some(pull) = &pull {

@@ -22,11 +22,11 @@ pub(super) struct SpikeTerms<'a> {
 }
 
 /// A presynaptic signal.
-struct Signal<'a> {
-    kind: Kind,
-    values: Cow<'a, [f32]>,
-    rows: usize,
-    pre: usize,
+pub(super) struct Signal<'a> {
+    pub kind: Kind,
+    pub values: Cow<'a, [f32]>,
+    pub rows: usize,
+    pub pre: usize,
 }
 
 /// The changes of the synapses of a unit, and which of them are not zero.
@@ -190,6 +190,30 @@ impl Signal<'_> {
     fn pairs(&self, row: usize, unit: usize, post: usize) -> &[f32] {
         let at = (row * self.pre + unit) * post;
         &self.values[at..at + post]
+    }
+
+    /// Writes out what `unit` shows in `row` to each of its synapses; tells whether that may be anything but
+    /// zero.
+    pub fn to_pairs(&self, row: usize, unit: usize, order: Option<&DelayOrder>, to: &mut [f32]) -> bool {
+        match self.kind {
+            Kind::Units => {
+                let value = self.unit(row, unit);
+                to.fill(value);
+                value != 0.0
+            }
+            Kind::Pairs => {
+                to.copy_from_slice(self.pairs(row, unit, to.len()));
+                true
+            }
+            Kind::Delayed { newest } => {
+                let Some(order) = order else { return false };
+                let delays = &order.steps[unit * to.len()..(unit + 1) * to.len()];
+                for (value, delay) in to.iter_mut().zip(delays) {
+                    *value = self.delayed(row, unit, newest, *delay as usize);
+                }
+                true
+            }
+        }
     }
 
     /// What it showed `delay` steps ago.

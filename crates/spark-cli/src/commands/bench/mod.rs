@@ -3,6 +3,7 @@
 mod kernels;
 mod scans;
 mod sim;
+mod synapses;
 mod train;
 
 use anyhow::{Result, bail};
@@ -106,7 +107,7 @@ impl Bench {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (suite, args, workloads) = match &args.suite {
         Suite::Kernels(args) => ("kernels", args, [scans::WORKLOADS, kernels::WORKLOADS].concat()),
-        Suite::Sim(args) => ("sim", args, sim::WORKLOADS.to_vec()),
+        Suite::Sim(args) => ("sim", args, [sim::WORKLOADS, synapses::WORKLOADS].concat()),
         Suite::Train(args) => ("train", args, train::WORKLOADS.to_vec()),
     };
     let out = Output { json: args.common.json };

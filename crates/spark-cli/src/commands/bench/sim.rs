@@ -42,14 +42,14 @@ pub const WORKLOADS: &[Workload] = &[
     Workload { name: "bernoulli_1024", baseline: "Burn's own generator", run: bernoulli },
 ];
 
-const UNITS: usize = 1024;
+pub(super) const UNITS: usize = 1024;
 const MAX_DELAY: usize = 8;
 
 /// Steps in one measured run.
-const STEPS: usize = 200;
+pub(super) const STEPS: usize = 200;
 
 /// Times `STEPS` steps at once and tells the time of one.
-fn per_step(
+pub(super) fn per_step(
     bench: &Bench,
     steps: usize,
     mut ours: impl FnMut(usize) -> Result<()>,
@@ -62,7 +62,7 @@ fn per_step(
     Ok(found)
 }
 
-fn uniform<const D: usize>(shape: [usize; D], name: &str, max: f32, device: &Device) -> Tensor<D> {
+pub(super) fn uniform<const D: usize>(shape: [usize; D], name: &str, max: f32, device: &Device) -> Tensor<D> {
     let count = shape.iter().product();
     let values = Initializer::Uniform { min: 0.0, max }.draw(count, 1, &mut seed::rng(1, name));
     Tensor::from_data(TensorData::new(values, shape), device)
@@ -290,7 +290,8 @@ fn pair_delays(bench: &Bench) -> Result<Measurement> {
     )
 }
 
-const OPTIONS: PlasticityOptions = PlasticityOptions { rate: 1e-3, samples: 1, min: 0.0, max: 1.0 };
+const OPTIONS: PlasticityOptions =
+    PlasticityOptions { rate: 1e-3, samples: 1, min: 0.0, max: 1.0, soft: false };
 
 fn trace(device: &Device) -> Trace<Tensor<1>> {
     Trace { rate: 0.05, base: 0.0, scale: 0.05, saturation: None }.map(|value| all(value, device))

@@ -1,0 +1,299 @@
+//! Four terms, each with a parameter for every combination of types.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Tensor, TensorData};
+use spark_core::Parameter;
+use spark_core::build::Builder;
+use spark_core::component::{ComponentConfig, Context, Defect, Family};
+use spark_core::ports::InputShapes;
+use spark_core::state::{State, StateMapper};
+use spark_kernels::{
+    DelayRing, OnPost, OnPre, PairTypes, Plasticity, PlasticityOptions, PreSignal, Trace, trace_step,
+};
+
+use super::traces::averaging;
+use super::{Events, Learning, LearningRule, Modulated, PerType, PreTrace, Rule, Synapses};
+use crate::components::config;
+
+config! {
+    /// Learning by four terms with parameters by type.
+    pub struct QuadrupletRuleConfig {
+        /// Time constant of the trace of presynaptic spikes.
+        #[schemars(extend("unit" = "ms", "range" = "positive"))]
+        pre_tau: Parameter = 1.0.into(),
+        /// Time constant of the trace of postsynaptic spikes.
+        #[schemars(extend("unit" = "ms", "range" = "positive"))]
+        post_tau: PerType = [1.0, 2.0, 3.0, 4.0].into(),
+        /// What a presynaptic spike adds by itself.
+        q_alpha: PerType = 1.0.into(),
+        /// What it adds in proportion to the postsynaptic trace.
+        q_beta: PerType = 1.0.into(),
+        /// What a postsynaptic spike adds by itself.
+        q_gamma: PerType = [1.0, 2.0, 3.0, 4.0].into(),
+        /// What it adds in proportion to the presynaptic trace.
+        q_delta: PerType = 1.0.into(),
+        /// Learning rate.
+        eta: f32 = 0.1,
+        /// Upper bound of a weight.
+        #[schemars(extend("unit" = "pA", "range" = "non_negative"))]
+        max_clip: PerType = 20.0.into(),
+    }
+}
+
+/// Learning by four terms with parameters by type, with a third factor.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct ModulatedQuadrupletRuleConfig(pub QuadrupletRuleConfig);
+
+/// Learning by four terms with `x` and `y` the traces of pre- and postsynaptic spikes:
+///
+/// ```text
+/// W ← clip(W + dt·η·(α·s_pre + β·y·s_pre + γ·s_post + δ·x·s_post), 0, max)
+/// ```
+///
+/// Parameters may differ by the types of both units. The types come with the spikes; they are read in the
+/// first step and taken as fixed from there until the state is reset.
+///
+/// # Examples
+/// As [`Hebbian`](super::Hebbian).
+#[derive(Module, Debug)]
+pub struct Quadruplet {
+    /// Time constant of `x` in ms, `[pre]` or `[1]`.
+    pub pre_tau: Param<Tensor<1>>,
+    #[module(skip)]
+    config: QuadrupletRuleConfig,
+}
+
+/// What the rule remembers.
+#[derive(Clone, Debug)]
+pub struct QuadrupletState {
+    /// The trace `x`.
+    pub pre_trace: PreTrace,
+    /// The trace `y`, `[batch, sets, post]`: one, or one as excitatory and one as inhibitory synapses see it.
+    pub post_trace: Tensor<3>,
+    /// What follows from the types of units; found again where it is missing.
+    types: Option<Types>,
+}
+
+impl State for QuadrupletState {
+    fn map<M: StateMapper>(self, mapper: &mut M) -> Self {
+        Self {
+            pre_trace: mapper.field("pre_trace", self.pre_trace),
+            post_trace: mapper.field("post_trace.trace", self.post_trace),
+            types: self.types,
+        }
+    }
+}
+
+/// Parameters laid out for units of both types.
+#[derive(Clone, Debug)]
+struct Types {
+    types: PairTypes,
+    y: Trace<Tensor<1>>,
+    /// `α` and `β` for excitatory, then for inhibitory presynaptic units, `[1, 2, post]`.
+    on_pre: [Tensor<3>; 2],
+    /// `γ` and `δ` for excitatory, then for inhibitory postsynaptic units, `[1, 2, pre]`, or by synapse,
+    /// `[1, pre, post]`, where spikes come by pair.
+    on_post: [Tensor<3>; 2],
+    max: Tensor<2>,
+}
+
+impl Types {
+    fn new(config: &QuadrupletRuleConfig, types: PairTypes, by_pair: bool) -> Self {
+        let QuadrupletRuleConfig { dt, q_alpha, q_beta, q_gamma, q_delta, .. } = *config;
+        let post_tau: Tensor<1> = types.for_pre(config.post_tau.each()).flatten(0, 1);
+        let on_post = |parameter: PerType| match by_pair {
+            true => types.pairs(parameter.each()).unsqueeze(),
+            false => types.for_post(parameter.each()).unsqueeze(),
+        };
+        Self {
+            y: averaging(dt, post_tau),
+            on_pre: [q_alpha, q_beta].map(|parameter| types.for_pre(parameter.each()).unsqueeze()),
+            on_post: [q_gamma, q_delta].map(on_post),
+            max: types.pairs(config.max_clip.each()),
+            types,
+        }
+    }
+
+    fn terms(&self, events: Events, y: Tensor<3>, x: PreSignal) -> Plasticity {
+        let [alpha, beta] = self.on_pre.clone();
+        let [gamma, delta] = self.on_post.clone();
+        let on_pre = OnPre { spikes: self.split(events.pre.signal), factor: rows(y * beta + alpha) };
+        let on_post = match x {
+            PreSignal::Pairs(x) => {
+                OnPost { spikes: events.post, factor: PreSignal::Pairs(x * delta + gamma) }
+            }
+            PreSignal::Units(x) => OnPost {
+                spikes: self.types.split_post(events.post),
+                factor: PreSignal::Units(rows(x.unsqueeze_dim::<3>(1) * delta + gamma)),
+            },
+            PreSignal::Delayed(DelayRing { history, newest }) => {
+                let [slots, batch, pre] = history.dims();
+                let factor = history.reshape([slots * batch, 1, pre]) * delta + gamma;
+                let history = factor.reshape([slots, 2 * batch, pre]);
+                OnPost {
+                    spikes: self.types.split_post(events.post),
+                    factor: PreSignal::Delayed(DelayRing { history, newest }),
+                }
+            }
+        };
+        Plasticity {
+            on_pre: Some(on_pre),
+            on_post: Some(on_post),
+            max: Some(self.max.clone()),
+            ..Default::default()
+        }
+    }
+
+    /// Presynaptic spikes by type.
+    fn split(&self, spikes: PreSignal) -> PreSignal {
+        match spikes {
+            PreSignal::Units(spikes) => PreSignal::Units(self.types.split_pre(spikes)),
+            PreSignal::Pairs(spikes) => {
+                let [batch, pre, post] = spikes.dims();
+                let ones = spikes.zeros_like().slice_dim(0, 0..1).slice_dim(2, 0..1).reshape([1, pre]) + 1.0;
+                let masks = self.types.split_pre(ones).reshape([1, 2, pre, 1]);
+                let split: Tensor<4> = spikes.unsqueeze_dim::<4>(1) * masks;
+                PreSignal::Pairs(split.reshape([2 * batch, pre, post]))
+            }
+            PreSignal::Delayed(DelayRing { history, newest }) => {
+                let [slots, batch, pre] = history.dims();
+                let split = self.types.split_pre(history.reshape([slots * batch, pre]));
+                PreSignal::Delayed(DelayRing { history: split.reshape([slots, 2 * batch, pre]), newest })
+            }
+        }
+    }
+}
+
+/// `[batch, 2, units]` as `[2·batch, units]`.
+fn rows(plane: Tensor<3>) -> Tensor<2> {
+    let [batch, sets, units] = plane.dims();
+    plane.reshape([batch * sets, units])
+}
+
+impl Quadruplet {
+    /// Whether any parameter depends on the types of units.
+    fn by_type(&self) -> bool {
+        let QuadrupletRuleConfig { post_tau, q_alpha, q_beta, q_gamma, q_delta, max_clip, .. } = self.config;
+        let parameters = [post_tau, q_alpha, q_beta, q_gamma, q_delta, max_clip];
+        parameters.iter().any(|parameter| parameter.each() != [parameter.each()[0]; 4])
+    }
+
+    /// The terms where all types have the same parameters.
+    fn terms(&self, events: Events, y: Tensor<3>, x: PreSignal) -> Plasticity {
+        let QuadrupletRuleConfig { q_alpha, q_beta, q_gamma, q_delta, .. } = self.config;
+        let [alpha, beta, gamma, delta] =
+            [q_alpha, q_beta, q_gamma, q_delta].map(|parameter| parameter.each()[0]);
+        let factor = match x {
+            PreSignal::Units(x) => PreSignal::Units(x * delta + gamma),
+            PreSignal::Pairs(x) => PreSignal::Pairs(x * delta + gamma),
+            PreSignal::Delayed(DelayRing { history, newest }) => {
+                PreSignal::Delayed(DelayRing { history: history * delta + gamma, newest })
+            }
+        };
+        Plasticity {
+            on_pre: Some(OnPre { spikes: events.pre.signal, factor: rows(y * beta + alpha) }),
+            on_post: Some(OnPost { spikes: events.post, factor }),
+            ..Default::default()
+        }
+    }
+}
+
+impl LearningRule for Quadruplet {
+    type State = QuadrupletState;
+    /// The trace `x`, and `y` where it is the same for all types.
+    type Plan = [Trace<Tensor<1>>; 2];
+
+    fn plan(&self, synapses: &Synapses) -> Self::Plan {
+        let pre_tau = self.pre_tau.val();
+        let post_tau =
+            Tensor::from_data(TensorData::new(vec![self.config.post_tau.each()[0]], [1]), &pre_tau.device());
+        [synapses.of_pre(pre_tau), post_tau].map(|tau| averaging(self.config.dt, tau))
+    }
+
+    fn initial_state(&self, synapses: &Synapses, batch: usize) -> QuadrupletState {
+        let (device, [_, post]) = (&self.pre_tau.val().device(), synapses.counts());
+        let sets = if self.by_type() { 2 } else { 1 };
+        QuadrupletState {
+            pre_trace: PreTrace::new(synapses, batch, device),
+            post_trace: Tensor::zeros([batch, sets, post], device),
+            types: None,
+        }
+    }
+
+    fn learn(
+        &self,
+        [x, y]: &Self::Plan,
+        events: Events,
+        learning: Learning,
+        state: QuadrupletState,
+    ) -> (Learning, QuadrupletState) {
+        let pre_trace = state.pre_trace.step(&events.pre, x);
+        let x = pre_trace.signal();
+        let types = self.by_type().then(|| {
+            state.types.unwrap_or_else(|| {
+                let types = pair_types(&events.inhibitory, &learning.kernel);
+                Types::new(&self.config, types, matches!(x, PreSignal::Pairs(_)))
+            })
+        });
+        let y = types.as_ref().map_or(y, |types| &types.y);
+        let spikes: Tensor<3> = events.post.clone().unsqueeze_dim(1);
+        let shape = state.post_trace.dims();
+        let post_trace = trace_step(state.post_trace, spikes.expand(shape), y);
+        let rule = match &types {
+            Some(types) => types.terms(events, post_trace.clone(), x),
+            None => self.terms(events, post_trace.clone(), x),
+        };
+        let QuadrupletRuleConfig { dt, eta, max_clip, .. } = self.config;
+        let options =
+            PlasticityOptions { rate: dt * eta, min: 0.0, max: max_clip.each()[0], ..Default::default() };
+        let (learning, _) = learning.apply(rule, options);
+        (learning, QuadrupletState { pre_trace, post_trace, types })
+    }
+}
+
+/// The types of units on both sides of a kernel; excitatory where nothing is said.
+fn pair_types(inhibitory: &[Option<Tensor<1>>; 2], kernel: &Tensor<2>) -> PairTypes {
+    let mask = |side: usize| {
+        inhibitory[side].clone().unwrap_or_else(|| Tensor::zeros([kernel.dims()[side]], &kernel.device()))
+    };
+    PairTypes { pre_inhibitory: mask(0), post_inhibitory: mask(1) }
+}
+
+impl QuadrupletRuleConfig {
+    fn rule(&self, synapses: &Synapses, context: &Context) -> Result<Quadruplet, Defect> {
+        let builder = Builder { context, seed: self.seed };
+        let pre_tau = builder.units("pre_tau", &self.pre_tau, &synapses.pre)?;
+        Ok(Quadruplet { pre_tau, config: self.clone() })
+    }
+}
+
+impl ComponentConfig for QuadrupletRuleConfig {
+    const NAME: &'static str = "QuadrupletRule";
+    const FAMILY: Family = Family::Plasticity;
+    const SUMMARY: &'static str = "Learning by four terms with parameters by type";
+    const EQUATION: &'static str = "W ← clip(W + dt·η·(α·s_pre + β·y·s_pre + γ·s_post + δ·x·s_post), 0, max); \
+                                    x, y: traces of s_pre, s_post";
+
+    type Component = Rule<Quadruplet>;
+
+    fn build(&self, inputs: &InputShapes, context: &Context) -> Result<Rule<Quadruplet>, Defect> {
+        Rule::new(inputs, |synapses| self.rule(synapses, context))
+    }
+}
+
+impl ComponentConfig for ModulatedQuadrupletRuleConfig {
+    const NAME: &'static str = "ModulatedQuadrupletRule";
+    const FAMILY: Family = Family::Plasticity;
+    const SUMMARY: &'static str = "QuadrupletRule with a third factor";
+    const EQUATION: &'static str = "W ← clip(W + dt·η·M·Δ, 0, max); Δ as in QuadrupletRule";
+
+    type Component = Modulated<Quadruplet>;
+
+    fn build(&self, inputs: &InputShapes, context: &Context) -> Result<Modulated<Quadruplet>, Defect> {
+        Modulated::new(inputs, |synapses| self.0.rule(synapses, context))
+    }
+}
+
+spark_core::register!(QuadrupletRuleConfig);
+spark_core::register!(ModulatedQuadrupletRuleConfig);
