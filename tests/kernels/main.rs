@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod components;
 mod gpu_products;
 mod images;
 mod interfaces;

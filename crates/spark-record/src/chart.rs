@@ -1,7 +1,11 @@
 //! Line charts.
 
+use image::{ImageFormat, RgbImage};
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use plotters::style::{FontStyle, register_font};
+use std::error::Error;
+use std::io::Cursor;
 use std::ops::Range;
 use std::path::Path;
 
@@ -17,6 +21,12 @@ const COLOURS: [RGBColor; 6] = [
 
 /// Width and height of one chart, in pixels.
 const SIZE: (u32, u32) = (640, 420);
+
+/// How many charts stand side by side at most.
+const COLUMNS: usize = 4;
+
+/// The font of all text. It comes with the program, so that pictures are the same on every machine.
+const FONT: &str = "sans-serif";
 
 /// One curve.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +52,7 @@ pub struct Chart {
     pub series: Vec<Series>,
 }
 
-/// Charts side by side, written as one SVG file.
+/// Charts side by side, four in a row, written as one SVG or PNG file.
 ///
 /// # Examples
 /// ```
@@ -61,7 +71,7 @@ pub struct Chart {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// The charts from left to right.
+    /// The charts from left to right, row by row.
     pub charts: Vec<Chart>,
 }
 
@@ -74,22 +84,54 @@ pub struct ChartError {
 }
 
 impl Figure {
-    /// Draws the charts and writes them to `path`. Points that are not finite are left out.
+    /// Draws the charts and writes them to `path`: as PNG where its name ends in `.png`, else as SVG. Points
+    /// that are not finite are left out.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), ChartError> {
         let fail = |message: String| ChartError { path: path.display().to_string(), message };
-        let mut svg = String::new();
-        self.draw(&mut svg).map_err(|error| fail(error.to_string()))?;
-        spark_io::write_atomically(path, svg.as_bytes()).map_err(|error| fail(error.to_string()))
+        let png = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
+        let picture = if png { self.png() } else { self.svg().map(String::into_bytes) };
+        let picture = picture.map_err(|error| fail(error.to_string()))?;
+        spark_io::write_atomically(path, &picture).map_err(|error| fail(error.to_string()))
     }
 
-    fn draw(&self, svg: &mut String) -> Result<(), Box<dyn std::error::Error>> {
+    fn svg(&self) -> Result<String, Box<dyn Error>> {
+        let mut svg = String::new();
+        self.draw(SVGBackend::with_string(&mut svg, self.size()).into_drawing_area())?;
+        Ok(svg)
+    }
+
+    fn png(&self) -> Result<Vec<u8>, Box<dyn Error>> {
+        let (width, height) = self.size();
+        let mut pixels = vec![0; 3 * width as usize * height as usize];
+        self.draw(BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area())?;
+        let image = RgbImage::from_raw(width, height, pixels).ok_or("a picture of another size")?;
+        let mut png = Cursor::new(Vec::new());
+        image.write_to(&mut png, ImageFormat::Png)?;
+        Ok(png.into_inner())
+    }
+
+    /// Rows and columns.
+    fn grid(&self) -> (usize, usize) {
         let count = self.charts.len().max(1);
-        let area = SVGBackend::with_string(svg, (SIZE.0 * count as u32, SIZE.1)).into_drawing_area();
+        (count.div_ceil(COLUMNS), count.min(COLUMNS))
+    }
+
+    fn size(&self) -> (u32, u32) {
+        let (rows, columns) = self.grid();
+        (SIZE.0 * columns as u32, SIZE.1 * rows as u32)
+    }
+
+    fn draw<B>(&self, area: DrawingArea<B, Shift>) -> Result<(), Box<dyn Error>>
+    where
+        B: DrawingBackend<ErrorType: 'static>,
+    {
+        register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
+            .map_err(|_| "the font cannot be read")?;
         area.fill(&WHITE)?;
-        for (chart, area) in self.charts.iter().zip(area.split_evenly((1, count))) {
+        for (chart, area) in self.charts.iter().zip(area.split_evenly(self.grid())) {
             chart.draw(&area)?;
         }
         area.present()?;
@@ -98,10 +140,13 @@ impl Figure {
 }
 
 impl Chart {
-    fn draw(&self, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<(), Box<dyn std::error::Error>> {
+    fn draw<B>(&self, area: &DrawingArea<B, Shift>) -> Result<(), Box<dyn Error>>
+    where
+        B: DrawingBackend<ErrorType: 'static>,
+    {
         let points = || self.series.iter().flat_map(|series| series.finite());
         let mut chart = ChartBuilder::on(area)
-            .caption(&self.title, ("sans-serif", 20))
+            .caption(&self.title, (FONT, 20))
             .margin(12)
             .x_label_area_size(42)
             .y_label_area_size(58)
@@ -116,8 +161,8 @@ impl Chart {
             .y_label_formatter(&|y| tick(*y))
             .light_line_style(TRANSPARENT)
             .bold_line_style(BLACK.mix(0.12))
-            .axis_desc_style(("sans-serif", 15))
-            .label_style(("sans-serif", 13))
+            .axis_desc_style((FONT, 15))
+            .label_style((FONT, 13))
             .draw()?;
         for (series, colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
             let line = LineSeries::new(series.finite(), colour.stroke_width(2));
@@ -132,7 +177,7 @@ impl Chart {
             .position(SeriesLabelPosition::MiddleRight)
             .background_style(WHITE.mix(0.85))
             .border_style(BLACK.mix(0.3))
-            .label_font(("sans-serif", 13))
+            .label_font((FONT, 13))
             .draw()?;
         Ok(())
     }
@@ -180,9 +225,7 @@ mod tests {
     }
 
     fn svg(figure: &Figure) -> String {
-        let mut svg = String::new();
-        figure.draw(&mut svg).unwrap();
-        svg
+        figure.svg().unwrap()
     }
 
     #[test]
@@ -191,6 +234,22 @@ mod tests {
         for text in ["Training", "step", "loss", "<polyline", "<circle"] {
             assert!(svg.contains(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_png_shows_the_same() {
+        let figure = chart(vec![(0.0, 2.0), (1.0, 1.0)]);
+        let picture = image::load_from_memory(&figure.png().unwrap()).unwrap().into_rgb8();
+        assert_eq!(picture.dimensions(), SIZE);
+        let drawn =
+            |colour: RGBColor| picture.pixels().any(|pixel| pixel.0 == [colour.0, colour.1, colour.2]);
+        assert!(drawn(COLOURS[0]) && drawn(BLACK) && drawn(WHITE), "curve, text and ground");
+    }
+
+    #[test]
+    fn many_charts_go_into_rows() {
+        let charts = vec![chart(vec![]).charts.remove(0); 6];
+        assert_eq!(Figure { charts }.size(), (4 * SIZE.0, 2 * SIZE.1));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Pictures of what a network did.
 //!
-//! [`Chart`] draws curves to SVG: the learning curves of `spark train`.
+//! [`Chart`] draws curves to SVG or PNG: the learning curves of `spark train`.
 
 mod chart;
 
