@@ -1,6 +1,7 @@
 //! `spark bench`
 
 mod kernels;
+mod rules;
 mod scans;
 mod sim;
 mod train;
@@ -106,7 +107,7 @@ impl Bench {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (suite, args, workloads) = match &args.suite {
         Suite::Kernels(args) => ("kernels", args, [scans::WORKLOADS, kernels::WORKLOADS].concat()),
-        Suite::Sim(args) => ("sim", args, sim::WORKLOADS.to_vec()),
+        Suite::Sim(args) => ("sim", args, [sim::WORKLOADS, rules::WORKLOADS].concat()),
         Suite::Train(args) => ("train", args, train::WORKLOADS.to_vec()),
     };
     let out = Output { json: args.common.json };

@@ -39,14 +39,14 @@ pub const WORKLOADS: &[Workload] = &[
     Workload { name: "bernoulli_1024", baseline: "Burn's own generator", run: bernoulli },
 ];
 
-const UNITS: usize = 1024;
-const MAX_DELAY: usize = 8;
+pub(super) const UNITS: usize = 1024;
+pub(super) const MAX_DELAY: usize = 8;
 
 /// Steps in one measured run.
-const STEPS: usize = 200;
+pub(super) const STEPS: usize = 200;
 
 /// Times `STEPS` steps at once and tells the time of one.
-fn per_step(
+pub(super) fn per_step(
     bench: &Bench,
     steps: usize,
     mut ours: impl FnMut(usize) -> Result<()>,
@@ -59,7 +59,7 @@ fn per_step(
     Ok(found)
 }
 
-fn uniform<const D: usize>(shape: [usize; D], name: &str, max: f32, device: &Device) -> Tensor<D> {
+pub(super) fn uniform<const D: usize>(shape: [usize; D], name: &str, max: f32, device: &Device) -> Tensor<D> {
     let count = shape.iter().product();
     let values = Initializer::Uniform { min: 0.0, max }.draw(count, 1, &mut seed::rng(1, name));
     Tensor::from_data(TensorData::new(values, shape), device)
@@ -89,11 +89,11 @@ fn leaky_soma(device: &Device) -> Soma<Tensor<1>> {
 }
 
 /// What holds the state of a loop between two calls of its step.
-struct Held<T>(Option<T>);
+pub(super) struct Held<T>(pub Option<T>);
 
 impl<T> Held<T> {
     /// Replaces the state by what `step` makes of it; nothing else holds it meanwhile.
-    fn update(&mut self, step: impl FnOnce(T) -> T) {
+    pub fn update(&mut self, step: impl FnOnce(T) -> T) {
         self.0 = self.0.take().map(step);
     }
 }
@@ -196,7 +196,7 @@ fn linear(bench: &Bench) -> Result<Measurement> {
     )
 }
 
-fn delays(device: &Device) -> Delays<2> {
+pub(super) fn delays(device: &Device) -> Delays<2> {
     let steps = uniform([UNITS; 2], "delays", MAX_DELAY as f32, device).ceil().clamp_min(1.0).int();
     Delays::new(steps, MAX_DELAY).expect("delays within bounds")
 }
