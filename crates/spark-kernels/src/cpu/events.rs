@@ -9,19 +9,10 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::HostBackend;
-use super::lists::Block;
 use super::masks::{Accumulate, BITS, Events, Factors, Masks, NARROW, Strip, Tile, Transposed, WIDE, strips};
-
-use crate::synapses::FEW_ROWS;
 
 /// Above this fraction of non-zero entries the dense product is faster.
 const DENSITY_LIMIT: f32 = 0.6;
-
-/// Sums of few rows that one thread takes at a time, where events are many.
-const SUMS: usize = 1024;
-
-/// Events times sums from which a second thread is worth waking for few rows.
-const PARALLEL: usize = 1 << 19;
 
 /// Rows of the result that one thread takes at a time, whose sums stay in the second-level cache; more of
 /// them where there are enough for many threads, since each chunk reads the weights once.
@@ -52,17 +43,6 @@ pub(crate) fn product<B: HostBackend>(
         Some(bias) => Some(B::slice(bias)?),
         None => None,
     };
-    if rows <= FEW_ROWS {
-        let events = Block::new(&spikes, pre);
-        if events.count() as f32 > DENSITY_LIMIT * spikes.len() as f32 {
-            return None;
-        }
-        // Tiles read all weights once; up to here the weights of the events are fewer.
-        if events.count() <= pre {
-            let output = few_rows(&events, &weight, bias.as_deref(), [rows, post]);
-            return Some(B::tensor(output, Shape::from([rows, post])));
-        }
-    }
     let events = Events::find(&spikes, pre, DENSITY_LIMIT)?;
     let mut output = vec![0.0; rows * post];
     if events.count < pre {
@@ -178,77 +158,6 @@ fn add_scaled_rows(mask: &[u64], values: &[f32], weight: &[f32], stride: usize, 
         let (factor, row) = (values[unit], &weight[unit * stride..unit * stride + output.len()]);
         for (sum, value) in output.iter_mut().zip(row) {
             *sum += factor * value;
-        }
-    }
-}
-
-/// The bias and the sum of the rows of `weight` that the events of each row name, added up where they lie: a
-/// step of a simulation has too few events for tiles, or for a second thread, to pay.
-fn few_rows(events: &Block, weight: &[f32], bias: Option<&[f32]>, [rows, post]: [usize; 2]) -> Vec<f32> {
-    let mut output = vec![0.0; rows * post];
-    let sum = |row: usize, start: usize, output: &mut [f32]| {
-        if let Some(bias) = bias {
-            output.copy_from_slice(&bias[start..start + output.len()]);
-        }
-        match events.row(row) {
-            (units, []) => add_rows(output, weight, units, post, start),
-            (units, values) => add_scaled_rows(output, weight, units, values, [post, start]),
-        }
-    };
-    if events.count() * post > PARALLEL {
-        output.par_chunks_mut(post).enumerate().for_each(|(row, output)| {
-            let pieces = output.par_chunks_mut(SUMS).enumerate();
-            pieces.for_each(|(piece, output)| sum(row, piece * SUMS, output));
-        });
-    } else {
-        output.chunks_mut(post).enumerate().for_each(|(row, output)| sum(row, 0, output));
-    }
-    output
-}
-
-/// `output[i] += Σ_unit weight[unit·post + start + i]`, in the order of the units.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
-fn add_rows(output: &mut [f32], weight: &[f32], units: &[u32], post: usize, start: usize) {
-    let n = output.len();
-    let row = |unit: u32| &weight[unit as usize * post + start..][..n];
-    // Four at a time, so that sums are read and written less often.
-    let (fours, rest) = units.as_chunks::<4>();
-    for four in fours {
-        let [a, b, c, d] = four.map(row);
-        for i in 0..n {
-            output[i] = output[i] + a[i] + b[i] + c[i] + d[i];
-        }
-    }
-    for &unit in rest {
-        let row = row(unit);
-        for i in 0..n {
-            output[i] += row[i];
-        }
-    }
-}
-
-/// As [`add_rows`], with a factor for each unit.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
-fn add_scaled_rows(
-    output: &mut [f32],
-    weight: &[f32],
-    units: &[u32],
-    values: &[f32],
-    [post, start]: [usize; 2],
-) {
-    let n = output.len();
-    let row = |unit: u32| &weight[unit as usize * post + start..][..n];
-    let ((fours, rest), (factors, last)) = (units.as_chunks::<4>(), values.as_chunks::<4>());
-    for (four, x) in fours.iter().zip(factors) {
-        let [a, b, c, d] = four.map(row);
-        for i in 0..n {
-            output[i] = output[i] + x[0] * a[i] + x[1] * b[i] + x[2] * c[i] + x[3] * d[i];
-        }
-    }
-    for (&unit, x) in rest.iter().zip(last) {
-        let row = row(unit);
-        for i in 0..n {
-            output[i] += x * row[i];
         }
     }
 }
