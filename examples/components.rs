@@ -1,5 +1,5 @@
-//! What the components do, as in textbooks: the membrane of every soma under a step of current, in
-//! `somas.png`.
+//! What the components do, as in textbooks: the membrane of every soma under a step of current in
+//! `somas.png`, what every learning rule makes of pairs of spikes in `plasticity.png`.
 //!
 //! ```sh
 //! cargo run --release --example components -- pictures
@@ -10,7 +10,7 @@
 use serde_json::{Value, json};
 use spark::burn::tensor::Tensor;
 use spark::core::component::{Context, Family};
-use spark::core::payload::{Currents, Payload, PayloadKind, Potentials, Shape};
+use spark::core::payload::{Currents, Floats, Kernel, Payload, PayloadKind, Potentials, Shape, Spikes};
 use spark::core::ports::{InputShapes, PortValues};
 use spark::core::registry::{self, Registration};
 use spark::prelude::Device;
@@ -21,7 +21,8 @@ use std::path::{Path, PathBuf};
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("."), PathBuf::from);
     std::fs::create_dir_all(&folder)?;
-    write(somas()?, &folder.join("somas.png"))
+    write(somas()?, &folder.join("somas.png"))?;
+    write(plasticity()?, &folder.join("plasticity.png"))
 }
 
 #[allow(clippy::print_stdout)] // To tell where the pictures are.
@@ -132,4 +133,130 @@ fn potential(payload: Payload) -> f64 {
         Payload::Potentials(Potentials(potential)) => f64::from(potential.into_scalar::<f32>()),
         other => unreachable!("the potential of a soma is not {}", other.kind()),
     }
+}
+
+/// What one synapse meets in one step.
+#[derive(Clone, Copy, Default)]
+struct Event {
+    pre: bool,
+    post: bool,
+    /// Modulation, reward or plateau.
+    third: f32,
+}
+
+/// Ports that only some uses of a rule wire.
+const OPTIONAL: [&str; 2] = ["sign", "inhibition_mask"];
+
+/// Follows one synapse of a rule through events; returns its weight, or its current, after every step.
+fn follow(
+    rule: &Registration,
+    fields: Value,
+    weight: f32,
+    events: impl Iterator<Item = Event>,
+) -> Result<Vec<f64>, Box<dyn Error>> {
+    let device = Device::flex();
+    let row = |value: f32| Tensor::<2>::full([1, 1], value, &device);
+    let ports = || {
+        let used = rule.inputs.iter().filter(|port| !OPTIONAL.contains(&port.name));
+        used.filter_map(|port| Some((port.name, port.kind?)))
+    };
+    let wired = ports().fold(InputShapes::default(), |wired, (port, kind)| {
+        let units: &[usize] = if kind == PayloadKind::Kernel { &[1, 1] } else { &[1] };
+        wired.with(port, Shape::new(kind, units))
+    });
+    let config = rule.parse(fields, rule.name)?;
+    let mut rule_of_one = config.instance(&wired, 1, &Context::new(rule.name, &device))?;
+    let (mut kernel, mut course) = (row(weight), Vec::new());
+    for event in events {
+        let mut inputs = PortValues::default();
+        for (port, kind) in ports() {
+            let spiked = if port == "pre_spikes" { event.pre } else { event.post };
+            let payload: Payload = match kind {
+                PayloadKind::Spikes => Spikes::new(row(f32::from(u8::from(spiked)))).into(),
+                PayloadKind::Floats => Floats(row(event.third)).into(),
+                PayloadKind::Currents => Currents(row(100.0 * f32::from(u8::from(event.pre)))).into(),
+                PayloadKind::Kernel => Kernel(kernel.clone()).into(),
+                other => return Err(format!("{}: nothing feeds {other}", rule.name).into()),
+            };
+            inputs.put(port, payload);
+        }
+        for (_, output) in rule_of_one.step(inputs)? {
+            match output {
+                Payload::Kernel(Kernel(next)) => kernel = next,
+                Payload::Currents(Currents(next)) => kernel = next,
+                other => return Err(format!("{}: gives {}", rule.name, other.kind()).into()),
+            }
+        }
+        course.push(f64::from(kernel.clone().into_scalar::<f32>()));
+    }
+    Ok(course)
+}
+
+fn plasticity() -> Result<Vec<Chart>, Box<dyn Error>> {
+    let rules = registry::all().into_iter().filter(|known| known.family == Family::Plasticity);
+    let charts = rules.map(|rule| match rule.name {
+        "BTSPRule" | "ModulatedBTSPRule" => plateaus(rule),
+        "HomeostaticScaling" => rates(rule),
+        "RUShortTermPlasticity" => train(rule),
+        _ => pairs(rule),
+    });
+    charts.collect()
+}
+
+fn curve(rule: &Registration, [x, y]: [&str; 2], name: &str, points: Vec<(f64, f64)>) -> Chart {
+    let series = vec![Series { name: name.to_owned(), points, marked: false }];
+    Chart { title: rule.name.to_owned(), x: x.to_owned(), y: y.to_owned(), series }
+}
+
+const WEIGHT: f32 = 0.5;
+
+/// One pair of spikes at every distance in time, under a steady third factor of 1.
+fn pairs(rule: &Registration) -> Result<Chart, Box<dyn Error>> {
+    const PRE: i32 = 120;
+    let mut points = Vec::new();
+    for lag in -100..=100 {
+        let events = (0..2 * PRE).map(|step| Event { pre: step == PRE, post: step == PRE + lag, third: 1.0 });
+        let course = follow(rule, json!({}), WEIGHT, events)?;
+        points.push((f64::from(lag), course[course.len() - 1] - f64::from(WEIGHT)));
+    }
+    Ok(curve(rule, ["post − pre (ms)", "change of weight (pA)"], "one pair", points))
+}
+
+/// A burst of ten presynaptic spikes and a plateau of 300 ms at every distance in time.
+fn plateaus(rule: &Registration) -> Result<Chart, Box<dyn Error>> {
+    const DT: i32 = 10;
+    let mut points = Vec::new();
+    for lag in (-400..=400).step_by(10) {
+        let events = (0..1500).map(|step: i32| Event {
+            pre: (500..600).contains(&step) && step % 10 == 0,
+            post: false,
+            third: f32::from(u8::from((550 + lag..580 + lag).contains(&step))),
+        });
+        let course = follow(rule, json!({ "dt": DT }), WEIGHT, events)?;
+        points.push((f64::from(lag * DT) / 1000.0, course[course.len() - 1] - f64::from(WEIGHT)));
+    }
+    Ok(curve(rule, ["plateau − spikes (s)", "change of weight (pA)"], "one plateau", points))
+}
+
+/// A minute at every rate of the postsynaptic unit.
+fn rates(rule: &Registration) -> Result<Chart, Box<dyn Error>> {
+    const STEPS: u32 = 6_000;
+    let mut points = Vec::new();
+    for rate in 0..=20u32 {
+        // Spikes are as even as steps of 10 ms allow.
+        let post = |step: u32| (step + 1) * rate / 100 > step * rate / 100;
+        let events = (0..STEPS).map(|step| Event { post: post(step), ..Event::default() });
+        let course = follow(rule, json!({ "dt": 10 }), WEIGHT, events)?;
+        points.push((f64::from(rate), course[course.len() - 1] / f64::from(WEIGHT)));
+    }
+    Ok(curve(rule, ["postsynaptic rate (Hz)", "weight after / before"], "one minute", points))
+}
+
+/// Ten spikes at 20 Hz that bring 100 pA each, and one half a second later.
+fn train(rule: &Registration) -> Result<Chart, Box<dyn Error>> {
+    let events = (0..1100)
+        .map(|step| Event { pre: (step % 50 == 0 && step < 500) || step == 1000, ..Event::default() });
+    let course = follow(rule, json!({}), 0.0, events)?;
+    let points = course.into_iter().enumerate().map(|(step, current)| (step as f64, current)).collect();
+    Ok(curve(rule, ["time (ms)", "current (pA)"], "spikes of 100 pA", points))
 }
