@@ -150,8 +150,7 @@ fn delayed_hebbian(bench: &Bench) -> Result<Measurement> {
             let [pre, post] = at(step);
             ours.update(|(kernel, ring)| {
                 let ring = ring.push(pre);
-                let arrival =
-                    Arrival::Delayed { spikes: ring.clone(), signed: None, delays: delays.clone() };
+                let arrival = Arrival::Delayed { spikes: ring.clone(), signed: None, delays: delays.clone() };
                 let spikes = [Spikes { arrival, inhibitory: None }, Spikes::new(post)];
                 (rule.advance(two_factors(spikes, Kernel(kernel))).kernel.0, ring)
             });
