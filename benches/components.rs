@@ -3,6 +3,8 @@
 //! `cargo bench --bench components [-- NAME]`. Each component gets 1,024 units with its default configuration
 //! (two numbers of units where there are two sides), spikes of one in fifty units, and 200 steps to settle.
 
+#![allow(clippy::print_stdout)] // The table is what the program is for.
+
 use serde_json::json;
 use spark::burn::tensor::{Tensor, TensorData};
 use spark::core::component::{Context, Family, Instance};
@@ -87,9 +89,14 @@ fn measure(registration: &Registration) -> Result<[f64; 3], Box<dyn std::error::
     Ok([per_step(time), per_step((after[0] - before[0]) as f64), per_step((after[1] - before[1]) as f64)])
 }
 
+/// What to feed; a port of any type gets numbers.
+fn kind(port: &PortSpec) -> PayloadKind {
+    port.kind.unwrap_or(PayloadKind::Floats)
+}
+
 fn shape(port: &PortSpec) -> Shape {
-    match port.kind {
-        PayloadKind::Kernel => Shape::new(port.kind, &[UNITS, UNITS]),
+    match kind(port) {
+        PayloadKind::Kernel => Shape::new(PayloadKind::Kernel, &[UNITS, UNITS]),
         kind => Shape::new(kind, &[UNITS]),
     }
 }
@@ -109,7 +116,7 @@ impl Inputs {
                 let values = Initializer::Uniform { min: 0.0, max }.draw(UNITS, 1, &mut rng);
                 Tensor::<2>::from_data(TensorData::new(values, [1, UNITS]), device)
             };
-            Some(match port.kind {
+            Some(match kind(port) {
                 PayloadKind::Spikes => Spikes::new(draw(1.0).lower_scalar(0.02).float()).into(),
                 PayloadKind::Currents => Currents(draw(400.0)).into(),
                 PayloadKind::Potentials => Potentials(draw(10.0)).into(),
@@ -128,8 +135,8 @@ impl Inputs {
         let mut values = PortValues::default();
         for (port, payload) in self.ports.iter().zip(&self.steps[step % INPUTS]) {
             match payload {
-                Some(payload) => values.put(port, payload.clone()),
-                None => values.put(port, self.kernel.take().ok_or("no kernel to feed")?),
+                Some(payload) => values.put(*port, payload.clone()),
+                None => values.put(*port, self.kernel.take().ok_or("no kernel to feed")?),
             }
         }
         for (_, payload) in instance.step(values)? {

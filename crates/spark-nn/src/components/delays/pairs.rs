@@ -112,7 +112,7 @@ impl Component for N2NDelays {
     }
 
     fn output_shapes(&self) -> Vec<Shape> {
-        vec![Shape::pairs(&self.post, &self.pre)]
+        vec![Shape::delayed(&self.post, &self.pre, self.max)]
     }
 
     fn property(&self, _: &PairRings, name: &str) -> Option<Payload> {
