@@ -84,6 +84,7 @@ pub struct Spikes {
 
 /// Where spikes are.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // A box would ask for memory in every step.
 pub enum Arrival {
     /// At their unit, for all its synapses alike: 0 or 1, `[batch, units]`.
     Units(Tensor<2>),
@@ -189,6 +190,7 @@ payloads! {
 /// Any payload.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)] // Each is named after what it holds.
+#[allow(clippy::large_enum_variant)] // A box would ask for memory in every step.
 pub enum Payload {
     Spikes(Spikes),
     Currents(Currents),

@@ -32,7 +32,7 @@ pub struct Registration {
     pub properties: &'static [PropertySpec],
     schema: fn() -> Value,
     default: fn() -> Value,
-    parse: fn(Value) -> Result<Box<dyn AnyConfig>, (String, String)>,
+    parse: Parse,
 }
 
 impl fmt::Debug for Registration {
@@ -40,6 +40,12 @@ impl fmt::Debug for Registration {
         f.debug_struct("Registration").field("name", &self.name).field("family", &self.family).finish()
     }
 }
+
+/// Reads a configuration; an error is the path of the field and what is wrong with it.
+type Parse = fn(Value) -> Result<Box<dyn AnyConfig>, (String, String)>;
+
+/// Fields that an alias sets, and their values.
+pub type Preset = &'static [(&'static str, f32)];
 
 inventory::collect!(Registration);
 
@@ -183,7 +189,7 @@ pub fn all() -> Vec<&'static Registration> {
 ///
 /// # Errors
 /// When there is none; names that are much like it are suggested.
-pub fn find(name: &str) -> Result<(&'static Registration, &'static [(&'static str, f32)]), UnknownComponent> {
+pub fn find(name: &str) -> Result<(&'static Registration, Preset), UnknownComponent> {
     for registration in inventory::iter::<Registration>() {
         if registration.name == name {
             return Ok((registration, &[]));

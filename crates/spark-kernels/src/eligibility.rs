@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::StepOps;
 use crate::composed::T;
 use crate::delays::{DelayOrder, Delays};
-use crate::plasticity::{Collected, Context, OnPost, OnPre, PlasticityOptions, Terms, settle};
+use crate::planes::Planes;
+use crate::plasticity::{Collected, Context, MaybeInt, OnPost, OnPre, PlasticityOptions, Terms, settle};
 
 /// A learning rule with three factors in one step: what makes synapses eligible, and what makes use of it.
 #[derive(Clone, Debug)]
@@ -119,6 +120,21 @@ pub struct EligibilityForm {
     pub(crate) decay: f32,
     pub(crate) order: Option<Arc<DelayOrder>>,
     pub(crate) options: PlasticityOptions,
+}
+
+/// The reference body of [`eligibility_step`] on collected planes.
+pub(crate) fn step_planes<B: Backend>(
+    weight: FloatTensor<B>,
+    eligibility: FloatTensor<B>,
+    steps: MaybeInt<B>,
+    planes: Planes<B>,
+    form: EligibilityForm,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let mut next = planes.into_source();
+    let terms = form.terms.map(|()| T::<B>(next()));
+    let modulation = T(next());
+    let context = Context { steps: steps.into_option(), order: form.order.as_deref() };
+    step(weight, eligibility, terms, modulation, form.decay, &context, form.options)
 }
 
 /// The reference body of [`eligibility_step`].

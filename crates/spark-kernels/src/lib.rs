@@ -78,7 +78,7 @@ pub use somas::{
     AdaptationCurrent, AdaptiveThreshold, Gates, HodgkinHuxleyRates, IonicCurrent, IonicMembrane, Soma,
     SomaForm, SomaModel, SomaOptions, SomaState, soma_step,
 };
-pub use sparse::{SparseDelays, SparseError, SparsePattern, SparseRows, sparse_matmul};
+pub use sparse::{SparseDelays, SparseError, SparsePattern, SparsePlaces, SparseRows, sparse_matmul};
 pub use spike::{CustomSurrogate, spike, spike_with, spike_with_slope};
 pub use steps::StepOps;
 pub use surrogate::{Surrogate, SurrogateError};

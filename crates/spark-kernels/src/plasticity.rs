@@ -368,6 +368,21 @@ impl<B: Backend> Context<'_, B> {
     }
 }
 
+/// The reference body of [`plasticity_step`] on collected planes.
+pub(crate) fn step_planes<B: Backend>(
+    weight: FloatTensor<B>,
+    steps: MaybeInt<B>,
+    planes: Planes<B>,
+    form: PlasticityForm,
+) -> (FloatTensor<B>, Planes<B>) {
+    let mut next = planes.into_source();
+    let terms = form.terms.map(|()| T::<B>(next()));
+    let target = form.target.map(|dynamics| (T(next()), dynamics));
+    let context = Context { steps: steps.into_option(), order: form.order.as_deref() };
+    let (weight, target) = step(weight, terms, target, &context, form.options);
+    (weight, Planes(target.into_iter().collect()))
+}
+
 /// The reference body of [`plasticity_step`].
 pub(crate) fn step<B: Backend>(
     weight: FloatTensor<B>,

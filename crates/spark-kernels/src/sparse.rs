@@ -1,7 +1,7 @@
 //! Currents through sparsely connected synapses.
 
 use burn::backend::{
-    Backend, Dispatch, FloatDType, Scalar, TensorMetadata,
+    Backend, Dispatch, ExtensionType, FloatDType, Scalar, TensorMetadata,
     tensor::{FloatTensor, IntTensor},
 };
 use burn::tensor::{Device, IndexingUpdateOp, Int, Shape, Tensor, TensorData};
@@ -34,10 +34,72 @@ use crate::delays::{self, DelayError, DelayOrder, DelayRing};
 pub struct SparsePattern {
     rows: Arc<SparseRows>,
     delayed: Option<Delayed>,
+    places: Places,
+}
+
+/// The connections of a pattern on its device.
+#[derive(Clone, Debug)]
+struct Places {
     /// Presynaptic unit of each synapse.
     sources: Tensor<1, Int>,
     /// Postsynaptic unit of each synapse.
     targets: Tensor<1, Int>,
+    /// Where the synapses of each presynaptic unit start, and where the last ones end.
+    leaving: Tensor<1, Int>,
+    /// The synapses by postsynaptic unit, and ascending for each.
+    order: Tensor<1, Int>,
+    /// Where those of each postsynaptic unit start in `order`, and where the last ones end.
+    arriving: Tensor<1, Int>,
+}
+
+/// The connections of a [`SparsePattern`] as tensors of a backend.
+#[derive(Clone, Debug, ExtensionType)]
+#[extension_type(fusion: cfg(any(feature = "wgpu", feature = "cuda")))]
+pub struct SparsePlaces<B: Backend> {
+    /// Presynaptic unit of each synapse, `[synapses]`.
+    pub(crate) sources: IntTensor<B>,
+    /// Postsynaptic unit of each synapse, `[synapses]`.
+    pub(crate) targets: IntTensor<B>,
+    /// Where the synapses of each presynaptic unit start and end, `[pre + 1]`.
+    pub(crate) leaving: IntTensor<B>,
+    /// The synapses by postsynaptic unit, `[synapses]`.
+    pub(crate) order: IntTensor<B>,
+    /// Where those of each postsynaptic unit start and end, `[post + 1]`.
+    pub(crate) arriving: IntTensor<B>,
+}
+
+impl Places {
+    fn new(rows: &SparseRows, device: &Device) -> Self {
+        let upload = |values: Vec<u32>| {
+            let (count, values) = (values.len(), values.into_iter().map(|value| value as i32).collect());
+            Tensor::from_data(TensorData::new::<i32, _>(values, [count]), device)
+        };
+        let sources = (0..rows.pre()).flat_map(|unit| rows.of(unit).map(move |_| unit as u32)).collect();
+        // Counting sort keeps the synapses of a unit in order.
+        let mut arriving = vec![0u32; rows.post + 1];
+        rows.targets.iter().for_each(|&target| arriving[target as usize + 1] += 1);
+        (0..rows.post).for_each(|unit| arriving[unit + 1] += arriving[unit]);
+        let (mut next, mut order) = (arriving.clone(), vec![0; rows.targets.len()]);
+        for (synapse, &target) in (0u32..).zip(&rows.targets) {
+            let place = &mut next[target as usize];
+            order[*place as usize] = synapse;
+            *place += 1;
+        }
+        Self {
+            sources: upload(sources),
+            targets: upload(rows.targets.clone()),
+            leaving: upload(rows.offsets.clone()),
+            order: upload(order),
+            arriving: upload(arriving),
+        }
+    }
+
+    fn dispatch(&self) -> SparsePlaces<Dispatch> {
+        let Self { sources, targets, leaving, order, arriving } = self;
+        let [sources, targets, leaving, order, arriving] =
+            [sources, targets, leaving, order, arriving].map(|places| places.clone().into_dispatch());
+        SparsePlaces { sources, targets, leaving, order, arriving }
+    }
 }
 
 /// Delays of the synapses of a pattern.
@@ -136,16 +198,8 @@ impl SparsePattern {
         if let Some(synapse) = targets.iter().position(|&target| target as usize >= post) {
             return Err(SparseError::Target { synapse, found: targets[synapse], post });
         }
-        let ends = offsets.windows(2).enumerate();
-        let sources: Vec<i32> =
-            ends.flat_map(|(unit, ends)| (ends[0]..ends[1]).map(move |_| unit as i32)).collect();
-        let upload = |values: Vec<i32>| Tensor::from_data(TensorData::new(values, [synapses]), device);
-        Ok(Self {
-            sources: upload(sources),
-            targets: upload(targets.iter().map(|&target| target as i32).collect()),
-            rows: Arc::new(SparseRows { offsets, targets, post }),
-            delayed: None,
-        })
+        let rows = SparseRows { offsets, targets, post };
+        Ok(Self { places: Places::new(&rows, device), rows: Arc::new(rows), delayed: None })
     }
 
     /// The entries of a matrix `[pre, post]` that are not zero: their pattern and values.
@@ -191,7 +245,7 @@ impl SparsePattern {
         assert_eq!(steps.len(), synapses, "with_delays: delays for {synapses} synapses");
         let host = delays::check(steps.iter().map(|&steps| i64::from(steps)), max)?;
         let data: Vec<i32> = host.iter().map(|&steps| i32::from(steps)).collect();
-        let steps = Tensor::from_data(TensorData::new(data, [synapses]), &self.sources.device());
+        let steps = Tensor::from_data(TensorData::new(data, [synapses]), &self.places.sources.device());
         let rows = (0..self.rows.pre()).map(|unit| self.rows.of(unit));
         let order = Arc::new(DelayOrder::new(host, rows, max, |position| position as u32));
         Ok(Self { delayed: Some(Delayed { order, steps }), ..self })
@@ -243,7 +297,7 @@ impl SparsePattern {
     pub fn to_dense(&self, values: Tensor<1>) -> Tensor<2> {
         self.check(&values);
         let [pre, post] = self.dims();
-        let places = self.sources.clone() * post as i64 + self.targets.clone();
+        let places = self.places.sources.clone() * post as i64 + self.places.targets.clone();
         let flat = Tensor::<1>::zeros([pre * post], &values.device());
         flat.select_assign(0, places, values, IndexingUpdateOp::Add).reshape([pre, post])
     }
@@ -274,8 +328,7 @@ pub fn sparse_matmul(spikes: Tensor<2>, values: Tensor<1>, pattern: &SparsePatte
     Tensor::from_dispatch(Dispatch::sparse_matmul(
         spikes.into_dispatch(),
         values.into_dispatch(),
-        pattern.sources.clone().into_dispatch(),
-        pattern.targets.clone().into_dispatch(),
+        pattern.places.dispatch(),
         Arc::clone(&pattern.rows),
     ))
 }
@@ -310,8 +363,7 @@ impl DelayRing {
         Tensor::from_dispatch(Dispatch::sparse_currents(
             self.history.clone().into_dispatch(),
             values.into_dispatch(),
-            pattern.sources.clone().into_dispatch(),
-            pattern.targets.clone().into_dispatch(),
+            pattern.places.dispatch(),
             delayed.steps.clone().into_dispatch(),
             SparseDelays { rows: Arc::clone(&pattern.rows), order: Arc::clone(&delayed.order) },
             self.newest,

@@ -18,7 +18,7 @@ use crate::planes::Planes;
 use crate::plasticity::{self, Context, MaybeInt, PlasticityForm};
 use crate::plateau::{self, PlateauForm};
 use crate::somas::{self, SomaForm};
-use crate::sparse::{self, SparseDelays, SparseRows};
+use crate::sparse::{self, SparseDelays, SparsePlaces, SparseRows};
 use crate::traces::{self, LazyDecay, Trace};
 use crate::{StepOps, random};
 
@@ -193,49 +193,53 @@ macro_rules! host_kernels {
             fn sparse_matmul(
                 spikes: FloatTensor<Self>,
                 values: FloatTensor<Self>,
-                sources: IntTensor<Self>,
-                targets: IntTensor<Self>,
+                places: SparsePlaces<Self>,
                 pattern: Arc<SparseRows>,
             ) -> FloatTensor<Self> {
                 cpu::sparse::product::<Self>(&spikes, &values, &pattern).unwrap_or_else(|| {
-                    sparse::product::<Self>(spikes, values, sources, targets, pattern.post)
+                    sparse::product::<Self>(spikes, values, places.sources, places.targets, pattern.post)
                 })
             }
 
             fn sparse_matmul_values_gradient(
                 spikes: FloatTensor<Self>,
                 gradient: FloatTensor<Self>,
-                sources: IntTensor<Self>,
-                targets: IntTensor<Self>,
+                places: SparsePlaces<Self>,
                 pattern: Arc<SparseRows>,
             ) -> FloatTensor<Self> {
-                cpu::sparse::values_gradient::<Self>(&spikes, &gradient, &pattern)
-                    .unwrap_or_else(|| sparse::values_gradient::<Self>(spikes, gradient, sources, targets))
+                cpu::sparse::values_gradient::<Self>(&spikes, &gradient, &pattern).unwrap_or_else(|| {
+                    sparse::values_gradient::<Self>(spikes, gradient, places.sources, places.targets)
+                })
             }
 
             fn sparse_matmul_spikes_gradient(
                 gradient: FloatTensor<Self>,
                 values: FloatTensor<Self>,
-                sources: IntTensor<Self>,
-                targets: IntTensor<Self>,
+                places: SparsePlaces<Self>,
                 pattern: Arc<SparseRows>,
             ) -> FloatTensor<Self> {
                 cpu::sparse::spikes_gradient::<Self>(&gradient, &values, &pattern).unwrap_or_else(|| {
-                    sparse::spikes_gradient::<Self>(gradient, values, sources, targets, pattern.pre())
+                    sparse::spikes_gradient::<Self>(
+                        gradient,
+                        values,
+                        places.sources,
+                        places.targets,
+                        pattern.pre(),
+                    )
                 })
             }
 
             fn sparse_currents(
                 history: FloatTensor<Self>,
                 values: FloatTensor<Self>,
-                sources: IntTensor<Self>,
-                targets: IntTensor<Self>,
+                places: SparsePlaces<Self>,
                 steps: IntTensor<Self>,
                 pattern: SparseDelays,
                 newest: usize,
             ) -> FloatTensor<Self> {
                 let SparseDelays { rows, order } = pattern;
                 cpu::sparse::currents::<Self>(&history, &values, &rows, &order, newest).unwrap_or_else(|| {
+                    let SparsePlaces { sources, targets, .. } = places;
                     sparse::currents::<Self>(history, values, sources, targets, steps, rows.post, newest)
                 })
             }
@@ -247,4 +251,163 @@ host_kernels!(Flex);
 host_kernels!(NdArray);
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-impl StepOps for burn_cubecl::CubeBackend {}
+impl StepOps for burn_cubecl::CubeBackend {
+    fn soma_step_known(
+        current: FloatTensor<Self>,
+        planes: Planes<Self>,
+        form: SomaForm,
+    ) -> (FloatTensor<Self>, Planes<Self>) {
+        crate::gpu::somas::step(current, planes, &form)
+            .unwrap_or_else(|(current, planes)| somas::step_planes(current, planes, form))
+    }
+
+    fn delay_read(
+        history: FloatTensor<Self>,
+        steps: IntTensor<Self>,
+        _: Arc<DelayOrder>,
+        newest: usize,
+    ) -> FloatTensor<Self> {
+        crate::gpu::delays::read(&history, &steps, newest)
+            .unwrap_or_else(|| delays::read::<Self>(history, steps, newest))
+    }
+
+    fn delay_read_pairs(
+        history: FloatTensor<Self>,
+        steps: IntTensor<Self>,
+        order: Arc<DelayOrder>,
+        newest: usize,
+    ) -> FloatTensor<Self> {
+        crate::gpu::delays::read_pairs(&history, &steps, newest)
+            .unwrap_or_else(|| delays::read_pairs::<Self>(history, steps, order.max(), newest))
+    }
+
+    fn delayed_currents(
+        history: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        steps: IntTensor<Self>,
+        order: Arc<DelayOrder>,
+        newest: usize,
+    ) -> FloatTensor<Self> {
+        crate::gpu::delays::currents(&history, &weight, &steps, newest)
+            .unwrap_or_else(|| delays::currents::<Self>(history, weight, steps, order.max(), newest))
+    }
+
+    fn plasticity_step(
+        weight: FloatTensor<Self>,
+        steps: MaybeInt<Self>,
+        planes: Planes<Self>,
+        form: PlasticityForm,
+    ) -> (FloatTensor<Self>, Planes<Self>) {
+        crate::gpu::plasticity::step(weight, planes, &steps, &form)
+            .unwrap_or_else(|(weight, planes)| plasticity::step_planes(weight, steps, planes, form))
+    }
+
+    fn eligibility_step(
+        weight: FloatTensor<Self>,
+        eligibility: FloatTensor<Self>,
+        steps: MaybeInt<Self>,
+        planes: Planes<Self>,
+        form: EligibilityForm,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        match crate::gpu::eligibility::step([weight, eligibility], planes, &steps, &form) {
+            Ok([weight, eligibility]) => (weight, eligibility),
+            Err(([weight, eligibility], planes)) => {
+                eligibility::step_planes(weight, eligibility, steps, planes, form)
+            }
+        }
+    }
+
+    fn trace_step(
+        trace: FloatTensor<Self>,
+        input: FloatTensor<Self>,
+        planes: Planes<Self>,
+        form: Trace<()>,
+    ) -> FloatTensor<Self> {
+        let mut next = planes.into_source();
+        let parameters = form.map(|()| next());
+        crate::gpu::traces::step(trace, &input, &parameters)
+            .unwrap_or_else(|trace| traces::step::<Self>(T(trace), T(input), parameters.map(T)).0)
+    }
+
+    fn lazy_trace_hit(
+        value: FloatTensor<Self>,
+        last: FloatTensor<Self>,
+        input: FloatTensor<Self>,
+        planes: Planes<Self>,
+        form: LazyDecay<()>,
+        now: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let mut next = planes.into_source();
+        let decay = form.map(|()| next());
+        match crate::gpu::traces::lazy_hit([value, last], &input, &decay, now) {
+            Ok([value, last]) => (value, last),
+            Err([value, last]) => {
+                let decay = decay.map(T::<Self>);
+                let (value, last) = traces::lazy_hit(T(value), T(last), T(input), decay, now);
+                (value.0, last.0)
+            }
+        }
+    }
+
+    fn lazy_trace_read(
+        value: FloatTensor<Self>,
+        last: FloatTensor<Self>,
+        planes: Planes<Self>,
+        form: LazyDecay<()>,
+        now: f32,
+    ) -> FloatTensor<Self> {
+        let mut next = planes.into_source();
+        let decay = form.map(|()| next());
+        crate::gpu::traces::lazy_read(&value, &last, &decay, now)
+            .unwrap_or_else(|| traces::lazy_read::<Self>(T(value), T(last), decay.map(T), now).0)
+    }
+
+    fn sparse_matmul(
+        spikes: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        places: SparsePlaces<Self>,
+        pattern: Arc<SparseRows>,
+    ) -> FloatTensor<Self> {
+        crate::gpu::sparse::product(&spikes, &values, &places, &pattern).unwrap_or_else(|| {
+            sparse::product::<Self>(spikes, values, places.sources, places.targets, pattern.post)
+        })
+    }
+
+    fn sparse_matmul_values_gradient(
+        spikes: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        places: SparsePlaces<Self>,
+        pattern: Arc<SparseRows>,
+    ) -> FloatTensor<Self> {
+        crate::gpu::sparse::values_gradient(&spikes, &gradient, &places, &pattern).unwrap_or_else(|| {
+            sparse::values_gradient::<Self>(spikes, gradient, places.sources, places.targets)
+        })
+    }
+
+    fn sparse_matmul_spikes_gradient(
+        gradient: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        places: SparsePlaces<Self>,
+        pattern: Arc<SparseRows>,
+    ) -> FloatTensor<Self> {
+        crate::gpu::sparse::spikes_gradient(&gradient, &values, &places, &pattern).unwrap_or_else(|| {
+            let SparsePlaces { sources, targets, .. } = places;
+            sparse::spikes_gradient::<Self>(gradient, values, sources, targets, pattern.pre())
+        })
+    }
+
+    fn sparse_currents(
+        history: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        places: SparsePlaces<Self>,
+        steps: IntTensor<Self>,
+        pattern: SparseDelays,
+        newest: usize,
+    ) -> FloatTensor<Self> {
+        let rows = &pattern.rows;
+        crate::gpu::sparse::currents(&history, &values, &places, &steps, rows, newest).unwrap_or_else(|| {
+            let SparsePlaces { sources, targets, .. } = places;
+            sparse::currents::<Self>(history, values, sources, targets, steps, rows.post, newest)
+        })
+    }
+}

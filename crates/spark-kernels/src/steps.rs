@@ -2,9 +2,10 @@
 #![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
 
 use burn::backend::{
-    backend_extension,
+    TensorMetadata, backend_extension,
     tensor::{FloatTensor, IntTensor},
 };
+use burn::tensor::DType;
 use std::sync::Arc;
 
 use crate::composed::T;
@@ -12,10 +13,10 @@ use crate::delays::{self, DelayOrder};
 use crate::eligibility::{self, EligibilityForm};
 use crate::philox::Stream;
 use crate::planes::Planes;
-use crate::plasticity::{self, Context, MaybeInt, PlasticityForm};
+use crate::plasticity::{self, MaybeInt, PlasticityForm};
 use crate::plateau::{self, PlateauForm};
 use crate::somas::{self, SomaForm};
-use crate::sparse::{self, SparseDelays, SparseRows};
+use crate::sparse::{self, SparseDelays, SparsePlaces, SparseRows};
 use crate::traces::{self, LazyDecay, Trace};
 use crate::{SpikeOps, random};
 
@@ -39,6 +40,23 @@ pub trait StepOps: SpikeOps {
         #[extension_type] planes: Planes<Self>,
         form: SomaForm,
     ) -> (FloatTensor<Self>, Planes<Self>) {
+        if form.has_gpu_kernel() && current.dtype() == DType::F32 {
+            Self::soma_step_known(current, planes, form)
+        } else {
+            somas::step_planes(current, planes, form)
+        }
+    }
+
+    /// [`soma_step`](crate::soma_step) of a model that GPUs have a kernel for.
+    ///
+    /// An operation of its own: Burn fuses the composed body of another model, but not a kernel that it does
+    /// not know.
+    #[fusion(meta = crate::gpu::metadata::soma_step)]
+    fn soma_step_known(
+        current: FloatTensor<Self>,
+        #[extension_type] planes: Planes<Self>,
+        form: SomaForm,
+    ) -> (FloatTensor<Self>, Planes<Self>) {
         somas::step_planes(current, planes, form)
     }
 
@@ -49,7 +67,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`trace_step`](crate::trace_step).
-    #[fusion(default)]
+    #[fusion(dtype = trace, shape = trace)]
     fn trace_step(
         trace: FloatTensor<Self>,
         input: FloatTensor<Self>,
@@ -61,7 +79,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`LazyTrace::hit`](crate::LazyTrace::hit). Returns values and steps of the last events.
-    #[fusion(default)]
+    #[fusion(meta = crate::gpu::metadata::lazy_trace_hit)]
     fn lazy_trace_hit(
         value: FloatTensor<Self>,
         last: FloatTensor<Self>,
@@ -77,7 +95,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`LazyTrace::read`](crate::LazyTrace::read).
-    #[fusion(default)]
+    #[fusion(dtype = value, shape = value)]
     fn lazy_trace_read(
         value: FloatTensor<Self>,
         last: FloatTensor<Self>,
@@ -96,7 +114,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`DelayRing::read`](crate::DelayRing::read).
-    #[fusion(default)]
+    #[fusion(dtype = history, shape = burn::tensor::Shape::from([history[1], history[2]]))]
     fn delay_read(
         history: FloatTensor<Self>,
         steps: IntTensor<Self>,
@@ -107,7 +125,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`DelayRing::read_pairs`](crate::DelayRing::read_pairs).
-    #[fusion(default)]
+    #[fusion(dtype = history, shape = burn::tensor::Shape::from([history[1], history[2], steps[1]]))]
     fn delay_read_pairs(
         history: FloatTensor<Self>,
         steps: IntTensor<Self>,
@@ -118,7 +136,7 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`DelayRing::currents`](crate::DelayRing::currents).
-    #[fusion(default)]
+    #[fusion(dtype = history, shape = burn::tensor::Shape::from([history[1], weight[1]]))]
     fn delayed_currents(
         history: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -130,23 +148,18 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`plasticity_step`](crate::plasticity_step). Returns the weight and at most one plane: the target.
-    #[fusion(default)]
+    #[fusion(meta = crate::gpu::metadata::plasticity_step)]
     fn plasticity_step(
         weight: FloatTensor<Self>,
         #[extension_type] steps: MaybeInt<Self>,
         #[extension_type] planes: Planes<Self>,
         form: PlasticityForm,
     ) -> (FloatTensor<Self>, Planes<Self>) {
-        let mut next = planes.into_source();
-        let terms = form.terms.map(|()| T::<Self>(next()));
-        let target = form.target.map(|dynamics| (T(next()), dynamics));
-        let context = Context { steps: steps.into_option(), order: form.order.as_deref() };
-        let (weight, target) = plasticity::step(weight, terms, target, &context, form.options);
-        (weight, Planes(target.into_iter().collect()))
+        plasticity::step_planes(weight, steps, planes, form)
     }
 
     /// See [`eligibility_step`](crate::eligibility_step). Returns weight and eligibility.
-    #[fusion(default)]
+    #[fusion(meta = crate::gpu::metadata::eligibility_step)]
     fn eligibility_step(
         weight: FloatTensor<Self>,
         eligibility: FloatTensor<Self>,
@@ -154,12 +167,7 @@ pub trait StepOps: SpikeOps {
         #[extension_type] planes: Planes<Self>,
         form: EligibilityForm,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let mut next = planes.into_source();
-        let terms = form.terms.map(|()| T::<Self>(next()));
-        let modulation = T(next());
-        let context = Context { steps: steps.into_option(), order: form.order.as_deref() };
-        let decay = form.decay;
-        eligibility::step(weight, eligibility, terms, modulation, decay, &context, form.options)
+        eligibility::step_planes(weight, eligibility, steps, planes, form)
     }
 
     /// See [`plateau_step`](crate::plateau_step).
@@ -174,55 +182,51 @@ pub trait StepOps: SpikeOps {
     }
 
     /// See [`sparse_matmul`](crate::sparse_matmul).
-    #[fusion(default)]
+    #[fusion(dtype = spikes, shape = burn::tensor::Shape::from([spikes[0], pattern.post]))]
     fn sparse_matmul(
         spikes: FloatTensor<Self>,
         values: FloatTensor<Self>,
-        sources: IntTensor<Self>,
-        targets: IntTensor<Self>,
+        #[extension_type] places: SparsePlaces<Self>,
         pattern: Arc<SparseRows>,
     ) -> FloatTensor<Self> {
-        sparse::product::<Self>(spikes, values, sources, targets, pattern.post)
+        sparse::product::<Self>(spikes, values, places.sources, places.targets, pattern.post)
     }
 
     /// The gradient of [`sparse_matmul`](crate::sparse_matmul) with respect to the values, `[synapses]`, given
     /// that of its output.
-    #[fusion(default)]
+    #[fusion(dtype = spikes, shape = places.sources.shape.clone())]
     fn sparse_matmul_values_gradient(
         spikes: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
-        sources: IntTensor<Self>,
-        targets: IntTensor<Self>,
+        #[extension_type] places: SparsePlaces<Self>,
         _pattern: Arc<SparseRows>,
     ) -> FloatTensor<Self> {
-        sparse::values_gradient::<Self>(spikes, gradient, sources, targets)
+        sparse::values_gradient::<Self>(spikes, gradient, places.sources, places.targets)
     }
 
     /// The gradient of [`sparse_matmul`](crate::sparse_matmul) with respect to the spikes, `[rows, pre]`,
     /// given that of its output.
-    #[fusion(default)]
+    #[fusion(dtype = gradient, shape = burn::tensor::Shape::from([gradient[0], pattern.pre()]))]
     fn sparse_matmul_spikes_gradient(
         gradient: FloatTensor<Self>,
         values: FloatTensor<Self>,
-        sources: IntTensor<Self>,
-        targets: IntTensor<Self>,
+        #[extension_type] places: SparsePlaces<Self>,
         pattern: Arc<SparseRows>,
     ) -> FloatTensor<Self> {
-        sparse::spikes_gradient::<Self>(gradient, values, sources, targets, pattern.pre())
+        sparse::spikes_gradient::<Self>(gradient, values, places.sources, places.targets, pattern.pre())
     }
 
     /// See [`DelayRing::sparse_currents`](crate::DelayRing::sparse_currents).
-    #[fusion(default)]
+    #[fusion(dtype = history, shape = burn::tensor::Shape::from([history[1], pattern.rows.post]))]
     fn sparse_currents(
         history: FloatTensor<Self>,
         values: FloatTensor<Self>,
-        sources: IntTensor<Self>,
-        targets: IntTensor<Self>,
+        #[extension_type] places: SparsePlaces<Self>,
         steps: IntTensor<Self>,
         pattern: SparseDelays,
         newest: usize,
     ) -> FloatTensor<Self> {
         let post = pattern.rows.post;
-        sparse::currents::<Self>(history, values, sources, targets, steps, post, newest)
+        sparse::currents::<Self>(history, values, places.sources, places.targets, steps, post, newest)
     }
 }

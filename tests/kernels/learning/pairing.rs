@@ -187,7 +187,7 @@ fn rewards_find_the_synapses_that_are_eligible() {
 
 #[test]
 fn scaling_brings_rates_to_their_target() {
-    let config = json!({ "target_rate": 10.0, "rate_tau": 100.0, "scaling_tau": 1000.0, "interval": 10.0 });
+    let config = json!({ "target_rate": 10.0, "rate_tau": 100.0, "scaling_tau": 1000.0, "interval": 1.0 });
     let device = Device::flex();
     let shapes = InputShapes::default()
         .with("post_spikes", Shape::new(PayloadKind::Spikes, &[2]))
@@ -206,7 +206,7 @@ fn scaling_brings_rates_to_their_target() {
     // Until the mean rate has followed, a bit over the time constant of rates is missing.
     let grown = (1900.0f32 / 1000.0).exp();
     assert!((found[0] / grown - 1.0).abs() < 0.02, "{found:?} {grown}");
-    assert!((found[1] * grown - 1.0).abs() < 0.1, "{found:?}");
+    assert!((found[1] * grown - 1.0).abs() < 0.05, "{found:?}");
     assert!((found[2] / found[0] - 2.0).abs() < 1e-5 && (found[3] / found[1] - 2.0).abs() < 1e-5);
 }
 
@@ -233,7 +233,7 @@ fn plateaus_raise_weak_synapses_and_lower_strong_ones() {
     }
     let found = floats(kernel);
     assert!(
-        found[0] > start[0] + 0.2 && found[1] < start[1] - 0.05 && found[2] < start[2] - 0.1,
+        found[0] > start[0] + 0.2 && found[1] < start[1] - 0.05 && found[2] < start[2] - 0.01,
         "{found:?}"
     );
 }

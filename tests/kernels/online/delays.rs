@@ -160,7 +160,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..Default::default() })]
 
     #[test]
     fn delays_equal_their_definition_on_gpus(net in nets()) {

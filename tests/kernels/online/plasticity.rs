@@ -140,18 +140,17 @@ impl Rule {
     }
 
     fn run(&self, device: &Device) -> [Vec<f32>; 2] {
-        let mut rule = self.rule(device);
         let mut weight = self.weight(device);
-        let mut trace = Vec::new();
+        let mut trace = None;
         for _ in 0..3 {
-            let (next, target) = plasticity_step(weight, rule.clone(), self.options());
-            weight = next;
-            if let (Some(relaxation), Some(target)) = (&mut rule.relaxation, target) {
-                trace = floats(target.clone());
-                relaxation.target = relaxation.target.take().map(|old| Target { trace: target, ..old });
+            let mut rule = self.rule(device);
+            // Handed on, so that it may be updated in place as the weights are.
+            if let (Some(relaxation), Some(trace)) = (&mut rule.relaxation, trace.take()) {
+                relaxation.target = relaxation.target.take().map(|old| Target { trace, ..old });
             }
+            (weight, trace) = plasticity_step(weight, rule, self.options());
         }
-        [floats(weight), trace]
+        [floats(weight), trace.map_or_else(Vec::new, floats)]
     }
 
     fn run_three_factor(&self, device: &Device) -> [Vec<f32>; 2] {
@@ -202,7 +201,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..Default::default() })]
 
     #[test]
     fn event_driven_rules_equal_dense_ones_on_gpus(rule in rules()) {
@@ -251,9 +250,24 @@ fn weights_held_elsewhere_do_not_change() {
         };
         let weight = rule.weight(&device);
         let before = floats(weight.clone());
-        let (after, _) = plasticity_step(weight.clone(), rule.rule(&device), rule.options());
-        assert_eq!(floats(weight), before, "{name}");
+        let learning = rule.rule(&device);
+        let target = learning.relaxation.clone().and_then(|term| term.target).unwrap().trace;
+        let target_before = floats(target.clone());
+        let (after, moved) = plasticity_step(weight.clone(), learning, rule.options());
+        assert_eq!(floats(weight.clone()), before, "{name}");
+        assert_eq!(floats(target), target_before, "{name}");
         assert_ne!(floats(after), before, "{name}");
+        assert_ne!(floats(moved.unwrap()), target_before, "{name}");
+
+        let eligibility = Tensor::<3>::zeros([1, shape.0, shape.1], &device);
+        let (on_pre, on_post) = rule.terms(&device);
+        let modulation = Tensor::ones([1, 1, 1], &device);
+        let rule = ThreeFactor { on_pre, on_post, delays: None, decay: 0.1, modulation, max: None };
+        let options = PlasticityOptions::default();
+        let (after, grown) = eligibility_step(weight.clone(), eligibility.clone(), rule, options);
+        assert_eq!(floats(weight), before, "{name}");
+        assert!(floats(eligibility).iter().all(|e| *e == 0.0), "{name}");
+        assert!(floats(after) != before && floats(grown).iter().any(|e| *e != 0.0), "{name}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Steps of units.
 
 use proptest::prelude::*;
+use spark::burn::tensor::DType;
 use spark::kernels::{
     AdaptationCurrent, AdaptiveThreshold, HodgkinHuxleyRates, IonicCurrent, IonicMembrane, Soma, SomaModel,
     SomaOptions, SomaState, Surrogate, soma_step,
@@ -139,6 +140,9 @@ fn recorded_somas_are_reproduced_on_gpus() {
 /// How many models [`Units`] knows.
 const MODELS: u8 = 7;
 
+/// How many of them, from the first on, have a kernel for GPUs.
+const WITH_GPU_KERNEL: u8 = 3;
+
 /// Random units: their model, which mechanisms they have, and whether parameters differ between them.
 #[derive(Clone, Debug)]
 struct Units {
@@ -257,18 +261,17 @@ impl Units {
     fn run(&self, device: &Device, steps: usize, shared: bool) -> Vec<(Vec<f32>, Vec<f32>)> {
         let soma = upload(self.soma(), device);
         let mut state = self.start(&soma, device);
-        let mut held = Vec::new();
-        (0..steps)
-            .map(|step| {
-                let current = self.current(step, device);
-                if shared {
-                    held.push((current.clone(), state.clone()));
-                }
-                let (spikes, next) = soma_step(&soma, current, state.clone(), SomaOptions::default());
-                state = next;
-                (floats(spikes), floats(state.potential.clone()))
-            })
-            .collect()
+        let (mut held, mut found) = (Vec::new(), Vec::new());
+        for step in 0..steps {
+            let current = self.current(step, device);
+            if shared {
+                held.push((current.clone(), state.clone()));
+            }
+            let (spikes, next) = soma_step(&soma, current, state, SomaOptions::default());
+            found.push((floats(spikes), floats(next.potential.clone())));
+            state = next;
+        }
+        found
     }
 }
 
@@ -344,7 +347,50 @@ proptest! {
     fn steps_equal_composed_ones_on_gpus(units in units()) {
         for (name, device) in devices().iter().skip(2) {
             check(&units, name, device, 4);
+            // Burn may fuse, and thereby round, a composed body in another way where the state is held.
+            if units.model < WITH_GPU_KERNEL {
+                prop_assert!(units.run(device, 3, true) == units.run(device, 3, false), "{name}");
+            }
         }
+    }
+}
+
+#[test]
+fn gpu_kernels_of_all_models_equal_composed_steps() {
+    for (name, device) in devices().iter().skip(2) {
+        for model in 0..WITH_GPU_KERNEL {
+            for all in [false, true] {
+                let units =
+                    Units { batch: 3, units: 77, model, mechanisms: [all; 4], per_unit: all, seed: 5 };
+                check(&units, name, device, 4);
+            }
+        }
+    }
+}
+
+/// Elements that the kernels are not made for take the composed body.
+#[test]
+fn half_precision_steps_on_gpus() {
+    for (name, device) in devices().iter().skip(2).filter(|(_, device)| device.supports_dtype(DType::F16)) {
+        let half = |shape, value: f32| Tensor::<2>::full(shape, value, (device, DType::F16));
+        let all = |value: f32| Tensor::<1>::full([1], value, (device, DType::F16));
+        let soma = Soma {
+            model: SomaModel::Leaky { decay: all(0.5), gain: all(1.0) },
+            reset: all(0.0),
+            threshold: all(1.4),
+            cooldown: None,
+            clamp: None,
+            adaptive_threshold: None,
+            adaptation: None,
+        };
+        let mut state = soma.initial_state(half([1, 3], 0.0));
+        let mut train = Vec::new();
+        for _ in 0..3 {
+            let (spikes, next) = soma_step(&soma, half([1, 3], 1.0), state, SomaOptions::default());
+            train.push(floats(spikes));
+            state = next;
+        }
+        assert_eq!(train, [[0.0; 3], [1.0; 3], [0.0; 3]], "{name}");
     }
 }
 

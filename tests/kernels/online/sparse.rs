@@ -132,7 +132,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..Default::default() })]
 
     #[test]
     fn sparse_synapses_equal_dense_ones_on_gpus(net in nets()) {

@@ -176,12 +176,36 @@ fn lazy_equals_dense(shape: &Shape, density: f32, steps: u64, name: &str, device
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, ..Default::default() })]
+
+    #[test]
+    fn traces_equal_composed_ones_on_gpus(shape in shapes(), density in 0.0f32..0.3) {
+        for (name, device) in devices().iter().skip(2) {
+            let what = format!("{name}: {shape:?}");
+            assert_close(&shape.run(device, 3), &shape.run(&Device::flex().autodiff(), 3), 1e-6, &what);
+            lazy_equals_dense(&shape, density, 20, name, device);
+        }
+    }
+}
+
 #[test]
-fn lazy_traces_equal_dense_ones_on_gpus() {
-    let shape = Shape { shape: [2, 3, 5], axes: 2, saturated: false, seed: 4 };
-    for (name, device) in devices().iter().skip(2) {
-        assert_close(&shape.run(device, 3), &shape.run(&Device::flex(), 3), 1e-6, name);
-        lazy_equals_dense(&shape, 0.2, 20, name, device);
+fn traces_held_elsewhere_do_not_change() {
+    for (name, device) in devices() {
+        let trace = Tensor::<2>::from_floats([[1.0, 2.0, 3.0]], &device);
+        let input = Tensor::<2>::from_floats([[0.0, 1.0, 0.0]], &device);
+        let parameters = Trace { rate: 0.5, base: 0.0, scale: 4.0, saturation: None };
+        let after = trace_step(trace.clone(), input.clone(), &parameters.map(|value| all(value, &device)));
+        assert_eq!(floats(trace.clone()), [1.0, 2.0, 3.0], "{name}");
+        assert_eq!(floats(after), [0.5, 5.0, 1.5], "{name}");
+
+        let decay = LazyDecay { exponent: 0.0, base: 0.0, scale: 4.0 }.map(|value| all(value, &device));
+        let lazy = LazyTrace::new(trace, 0);
+        let after = lazy.clone().hit(input, 7, &decay);
+        assert_eq!(floats(lazy.value), [1.0, 2.0, 3.0], "{name}");
+        assert_eq!(floats(lazy.last), [0.0; 3], "{name}");
+        assert_eq!(floats(after.value), [1.0, 6.0, 3.0], "{name}");
+        assert_eq!(floats(after.last), [0.0, 7.0, 0.0], "{name}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Events as lists, for steps that visit them one by one.
 
+use super::masks::{BITS, pack};
+
 /// The non-zero entries of some rows.
 pub(crate) struct Block {
     /// Where the entries of each row end.
@@ -12,20 +14,20 @@ pub(crate) struct Block {
 
 impl Block {
     pub fn new(rows: &[f32], width: usize) -> Self {
-        let mut ends = Vec::with_capacity(rows.len() / width);
-        let mut columns = vec![0; rows.len()];
-        let mut count = 0;
-        let mut all_one = true;
-        for row in rows.chunks_exact(width) {
-            for (column, &value) in row.iter().enumerate() {
-                // Written always and kept when it counts: no branch to mispredict.
-                columns[count] = column as u32;
-                count += usize::from(value != 0.0);
-                all_one &= value == 0.0 || value == 1.0;
+        let (height, words) = (rows.len() / width, width.div_ceil(BITS));
+        let mut bits = vec![0; height * words];
+        let (count, all_one) = pack(rows, width, &mut bits);
+        let (mut ends, mut columns) = (Vec::with_capacity(height), Vec::with_capacity(count));
+        for row in bits.chunks_exact(words) {
+            for (place, &word) in row.iter().enumerate() {
+                let mut left = word;
+                while left != 0 {
+                    columns.push((place * BITS) as u32 + left.trailing_zeros());
+                    left &= left - 1;
+                }
             }
-            ends.push(count);
+            ends.push(columns.len());
         }
-        columns.truncate(count);
         let values = if all_one { Vec::new() } else { rows.iter().copied().filter(|&x| x != 0.0).collect() };
         Self { ends, columns, values }
     }

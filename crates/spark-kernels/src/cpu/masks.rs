@@ -49,7 +49,7 @@ impl Events {
 
 /// Packs rows of `width` numbers into rows of words; how many are not zero, and whether all are 0 or 1.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
-fn pack(matrix: &[f32], width: usize, bits: &mut [u64]) -> (usize, bool) {
+pub(super) fn pack(matrix: &[f32], width: usize, bits: &mut [u64]) -> (usize, bool) {
     let (mut count, mut binary) = (0, true);
     for (row, bits) in matrix.chunks_exact(width).zip(bits.chunks_exact_mut(width.div_ceil(BITS))) {
         let (whole, rest) = row.as_chunks::<BITS>();

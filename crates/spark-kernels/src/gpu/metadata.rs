@@ -3,11 +3,15 @@
 use burn::backend::fusion::custom::TensorSpec;
 use burn::tensor::Shape;
 
+use crate::eligibility::EligibilityForm;
 use crate::ops::MaybeMetadata;
+use crate::plasticity::{MaybeIntMetadata, PlasticityForm};
 use crate::scan::{
     Parts, ScanGradientsMetadata, ScanInputsMetadata, ScanOptions, ScanOutputGradientsMetadata,
     ScanOutputsMetadata, ScanSavedMetadata, Wanted, checkpoint_interval,
 };
+use crate::somas::SomaForm;
+use crate::traces::LazyDecay;
 
 fn when(there: bool, tensor: TensorSpec) -> MaybeMetadata {
     if there { MaybeMetadata::Present(tensor) } else { MaybeMetadata::Absent }
@@ -64,4 +68,46 @@ pub(crate) fn unit_scan_backward(
         adaptation_decay: of(wanted.adaptation_decay, &inputs.adaptation_decay),
         adaptation_strength: of(wanted.adaptation_strength, &inputs.adaptation_strength),
     }
+}
+
+/// Of [`StepOps::soma_step_known`](crate::StepOps::soma_step_known).
+pub(crate) fn soma_step(
+    current: &TensorSpec,
+    planes: &[TensorSpec],
+    form: &SomaForm,
+) -> (TensorSpec, Vec<TensorSpec>) {
+    (current.clone(), planes[form.soma.count()..].to_vec())
+}
+
+/// Of [`StepOps::plasticity_step`](crate::StepOps::plasticity_step).
+pub(crate) fn plasticity_step(
+    weight: &TensorSpec,
+    _: &MaybeIntMetadata,
+    _: &[TensorSpec],
+    form: &PlasticityForm,
+) -> (TensorSpec, Vec<TensorSpec>) {
+    (weight.clone(), form.target.iter().map(|_| weight.clone()).collect())
+}
+
+/// Of [`StepOps::eligibility_step`](crate::StepOps::eligibility_step).
+pub(crate) fn eligibility_step(
+    weight: &TensorSpec,
+    eligibility: &TensorSpec,
+    _: &MaybeIntMetadata,
+    _: &[TensorSpec],
+    _: &EligibilityForm,
+) -> (TensorSpec, TensorSpec) {
+    (weight.clone(), eligibility.clone())
+}
+
+/// Of [`StepOps::lazy_trace_hit`](crate::StepOps::lazy_trace_hit).
+pub(crate) fn lazy_trace_hit(
+    value: &TensorSpec,
+    last: &TensorSpec,
+    _: &TensorSpec,
+    _: &[TensorSpec],
+    _: &LazyDecay<()>,
+    _: &f32,
+) -> (TensorSpec, TensorSpec) {
+    (value.clone(), last.clone())
 }

@@ -34,6 +34,17 @@ pub struct SomaForm {
     pub(crate) options: SomaOptions,
 }
 
+impl SomaForm {
+    /// Whether `crate::gpu::somas` knows the model.
+    pub(crate) fn has_gpu_kernel(&self) -> bool {
+        let model = &self.soma.model;
+        matches!(
+            model,
+            SomaModel::Leaky { .. } | SomaModel::Exponential { .. } | SomaModel::Izhikevich { .. }
+        )
+    }
+}
+
 /// One step of units on the state `[batch, units]`: returns their spikes, exactly 0 or 1, and the new state.
 ///
 /// With input current `I`, the step function `H(x) = 1 if x > 0 else 0`, the steps `n` since the last spike

@@ -1,6 +1,7 @@
 //! `spark bench`
 
 mod kernels;
+mod rules;
 mod scans;
 mod sim;
 mod synapses;
@@ -107,7 +108,9 @@ impl Bench {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (suite, args, workloads) = match &args.suite {
         Suite::Kernels(args) => ("kernels", args, [scans::WORKLOADS, kernels::WORKLOADS].concat()),
-        Suite::Sim(args) => ("sim", args, [sim::WORKLOADS, synapses::WORKLOADS].concat()),
+        Suite::Sim(args) => {
+            ("sim", args, [sim::WORKLOADS, synapses::WORKLOADS, rules::WORKLOADS].concat())
+        }
         Suite::Train(args) => ("train", args, train::WORKLOADS.to_vec()),
     };
     let out = Output { json: args.common.json };

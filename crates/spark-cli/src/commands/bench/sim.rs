@@ -43,7 +43,7 @@ pub const WORKLOADS: &[Workload] = &[
 ];
 
 pub(super) const UNITS: usize = 1024;
-const MAX_DELAY: usize = 8;
+pub(super) const MAX_DELAY: usize = 8;
 
 /// Steps in one measured run.
 pub(super) const STEPS: usize = 200;
@@ -92,11 +92,11 @@ fn leaky_soma(device: &Device) -> Soma<Tensor<1>> {
 }
 
 /// What holds the state of a loop between two calls of its step.
-struct Held<T>(Option<T>);
+pub(super) struct Held<T>(pub Option<T>);
 
 impl<T> Held<T> {
     /// Replaces the state by what `step` makes of it; nothing else holds it meanwhile.
-    fn update(&mut self, step: impl FnOnce(T) -> T) {
+    pub fn update(&mut self, step: impl FnOnce(T) -> T) {
         self.0 = self.0.take().map(step);
     }
 }
@@ -245,7 +245,7 @@ fn linear(bench: &Bench) -> Result<Measurement> {
     )
 }
 
-fn delays(device: &Device) -> Delays<2> {
+pub(super) fn delays(device: &Device) -> Delays<2> {
     let steps = uniform([UNITS; 2], "delays", MAX_DELAY as f32, device).ceil().clamp_min(1.0).int();
     Delays::new(steps, MAX_DELAY).expect("delays within bounds")
 }

@@ -5,8 +5,9 @@
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-use super::unit::{Parameters, Plan, State, crossing, thresholds};
+use super::unit::{Parameters, Plan, State, thresholds};
 use crate::Reset;
+use crate::gpu::buffers::crossing;
 use crate::gpu::surrogate::slope;
 
 /// What a unit went through in one step: `U[t]`, and its state before.

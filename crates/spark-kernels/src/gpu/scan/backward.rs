@@ -11,9 +11,10 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
 use super::back::{Arrived, Past, step_back};
-use super::unit::{Parameters, Plan, State, element_or_zero, parameter, parameter_or_zero, step};
-use super::{Launch, elements, empty, maybe};
+use super::unit::{Parameters, Plan, State, step};
+use super::{Launch, maybe};
 use crate::composed::T;
+use crate::gpu::buffers::{element_or_zero, elements, empty, parameter, parameter_or_zero};
 use crate::scan::{ScanGradients, ScanOutputGradients, ScanSaved, Wanted, checkpoint_interval};
 use crate::{Maybe, ScanOptions};
 

@@ -6,8 +6,9 @@ use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-use super::unit::{Parameters, Plan, State, element_or_zero, parameter, parameter_or_zero, step};
-use super::{Launch, elements, empty, maybe};
+use super::unit::{Parameters, Plan, State, step};
+use super::{Launch, maybe};
+use crate::gpu::buffers::{element_or_zero, elements, empty, parameter, parameter_or_zero};
 use crate::scan::{ScanInputs, ScanOutputs, checkpoint_interval};
 use crate::{Maybe, ScanOptions};
 

@@ -13,26 +13,14 @@ pub(crate) use backward::backward;
 pub(crate) use forward::forward;
 
 use burn::backend::TensorMetadata;
-use burn::tensor::{DType, Shape};
+use burn::tensor::DType;
 use burn_cubecl::CubeBackend;
+use burn_cubecl::cubecl::client::Client;
 use burn_cubecl::cubecl::prelude::*;
-use burn_cubecl::cubecl::{calculate_cube_count_elemwise, client::Client};
-use burn_cubecl::kernel::into_contiguous;
-use burn_cubecl::ops::numeric::empty_device_dtype;
-use burn_cubecl::tensor::CubeTensor;
 
+use super::buffers::{elements, threads};
 use crate::Maybe;
 use crate::scan::ScanInputs;
-
-/// A tensor of the same device and type whose elements are not set.
-fn empty(like: &CubeTensor, shape: Shape) -> CubeTensor {
-    empty_device_dtype(like.client.clone(), like.device.clone(), shape, like.dtype)
-}
-
-/// The elements of a tensor as the argument of a kernel.
-fn elements(tensor: CubeTensor) -> BufferArg {
-    into_contiguous(tensor).into_buffer_arg()
-}
 
 /// Those of a tensor that may be absent.
 fn maybe(tensor: Maybe<CubeBackend>) -> Option<BufferArg> {
@@ -59,9 +47,9 @@ impl Launch {
         }
         let client = inputs.input.client.clone();
         let width = inputs.membrane.shape().num_elements();
-        let dim = CubeDim::new(&client, width);
+        let (count, dim) = threads(&client, width);
         Some(Self {
-            count: calculate_cube_count_elemwise(&client, width, dim),
+            count,
             dim,
             address: inputs.input.required_address_type(),
             width,

@@ -3,6 +3,7 @@
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
+use crate::gpu::buffers::crossing;
 use crate::gpu::surrogate::Fixed;
 use crate::scan::Parts;
 use crate::{Reset, ScanOptions};
@@ -85,38 +86,6 @@ pub(super) struct Thresholds {
     pub reset: f32,
     /// The adaptation that `Θ[t]` knows.
     pub raised: f32,
-}
-
-/// Exactly 1 for `x > 0`, else 0.
-#[cube]
-pub(super) fn crossing(x: f32) -> f32 {
-    select(x > 0.0, 1.0f32, 0.0f32)
-}
-
-/// Entry `lane` of a parameter that all units share or each has its own.
-#[cube]
-pub(super) fn parameter(parameter: &[f32], lane: usize) -> f32 {
-    parameter[lane % parameter.len()]
-}
-
-/// The same, 0 where there is none.
-#[cube]
-pub(super) fn parameter_or_zero(values: &ComptimeOption<&[f32]>, lane: usize) -> f32 {
-    #[comptime]
-    match values {
-        ComptimeOption::Some(values) => values[lane % values.len()],
-        ComptimeOption::None => f32::new(0.0),
-    }
-}
-
-/// Entry `index`, 0 where there is none.
-#[cube]
-pub(super) fn element_or_zero(values: &ComptimeOption<&[f32]>, index: usize) -> f32 {
-    #[comptime]
-    match values {
-        ComptimeOption::Some(values) => values[index],
-        ComptimeOption::None => f32::new(0.0),
-    }
 }
 
 #[cube]

@@ -83,15 +83,21 @@ pub(super) fn modulated_step(
     if batch == 1 {
         return plasticity_step(kernel, Plasticity { modulation: Some(plane(0)), ..rule }, options);
     }
-    // Nothing in common between samples: each moves the kernel on its own.
-    let (mut sum, mut target) = (kernel.zeros_like(), None);
+    // Nothing in common between samples: each moves the kernel on its own. Summed up are the changes, so that
+    // what none of them moves stays as it is.
+    let (mut change, mut target) = (kernel.zeros_like(), None);
     for sample in 0..batch {
         let rule = Plasticity { modulation: Some(plane(sample)), ..of_sample(&rule, sample, batch) };
         let moved = plasticity_step(kernel.clone(), rule, PlasticityOptions { samples: 1, ..options });
-        sum = sum + moved.0;
+        change = change + (moved.0 - kernel.clone());
         target = moved.1;
     }
-    (sum / batch as f32, target)
+    let kernel = kernel + change / batch as f32;
+    let kernel = match rule.max {
+        Some(max) => kernel.min_pair(max),
+        None => kernel.clamp_max(options.max),
+    };
+    (kernel.clamp_min(options.min), target)
 }
 
 /// Rows of samples as often as there are sets of rows for each.

@@ -64,12 +64,12 @@ interface_config! {
 /// let wired = InputShapes::default().with("spikes", Shape::new(PayloadKind::Spikes, &[3]));
 /// let config = FirstSpikeDecoderConfig { code: FirstSpikeCode::Time, ..Default::default() };
 /// let mut decoder = config.run(&wired, 1, &Context::new("out", &device))?;
-/// let mut times = Vec::new();
+/// let mut times = Vec::<f32>::new();
 /// for spikes in [[0.0, 1.0, 0.0], [1.0, 1.0, 0.0]] {
 ///     let spikes = Spikes::new(Tensor::from_floats([spikes], &device));
 ///     times = decoder.advance(DecoderInputs { spikes }).signal.0.into_data().try_to_vec().unwrap();
 /// }
-/// assert_eq!(times, [1.0f32, 0.0, 2.0]);
+/// assert_eq!(times, [1.0, 0.0, 2.0]);
 /// # Ok::<(), spark_core::component::BuildError>(())
 /// ```
 #[derive(Module, Debug)]

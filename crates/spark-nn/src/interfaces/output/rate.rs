@@ -50,13 +50,13 @@ interface_config! {
 /// let wired = InputShapes::default().with("spikes", Shape::new(PayloadKind::Spikes, &[4]));
 /// let config = PopulationRateDecoderConfig { num_outputs: 2, ..Default::default() };
 /// let mut decoder = config.run(&wired, 1, &Context::new("out", &device))?;
-/// let mut rates = Vec::new();
+/// let mut rates = Vec::<f32>::new();
 /// for _ in 0..1000 {
 ///     // One unit of the first group spikes in every step.
 ///     let spikes = Spikes::new(Tensor::from_floats([[1.0, 0.0, 0.0, 0.0]], &device));
 ///     rates = decoder.advance(DecoderInputs { spikes }).signal.0.into_data().try_to_vec().unwrap();
 /// }
-/// assert!((rates[0] - 500.0f32).abs() < 0.1 && rates[1] == 0.0);
+/// assert!((rates[0] - 500.0).abs() < 0.1 && rates[1] == 0.0);
 /// # Ok::<(), spark_core::component::BuildError>(())
 /// ```
 #[derive(Module, Debug)]

@@ -1,0 +1,172 @@
+//! `spark bench sim`: learning rules as components, with the rates of a quiet network.
+
+use anyhow::Result;
+use spark::burn::tensor::Tensor;
+use spark::core::component::{Component, ComponentConfig, Context, Running};
+use spark::core::payload::{Arrival, Floats, Kernel, PayloadKind, Shape, Spikes};
+use spark::core::ports::InputShapes;
+use spark::kernels::DelayRing;
+use spark::nn::components::plasticity::{
+    BTSPRuleConfig, BtspInputs, HebbianRuleConfig, KernelOutput, PairSTDPConfig, QuadrupletRuleConfig,
+    RewardInputs, RewardModulatedSTDPConfig, RuleInputs,
+};
+use spark::prelude::Device;
+
+use super::sim::{Held, MAX_DELAY, STEPS, UNITS, delays, per_step, uniform};
+use super::{Bench, Measurement, Workload};
+
+const DENSE: &str = "Hebbian learning in outer products of Burn on all synapses";
+
+pub const WORKLOADS: &[Workload] = &[
+    Workload { name: "hebbian_rule_1024x1024_20hz_10hz", baseline: DENSE, run: hebbian },
+    Workload {
+        name: "delayed_hebbian_rule_1024x1024_20hz_10hz",
+        baseline: "a spike and a trace for every synapse",
+        run: delayed_hebbian,
+    },
+    Workload { name: "quadruplet_rule_1024x1024_20hz_10hz", baseline: DENSE, run: quadruplet },
+    Workload { name: "pair_stdp_1024x1024_20hz_10hz", baseline: DENSE, run: pair_stdp },
+    Workload { name: "reward_stdp_1024x1024_20hz_10hz", baseline: DENSE, run: reward_stdp },
+    Workload { name: "btsp_rule_1024x1024_20hz", baseline: DENSE, run: btsp },
+];
+
+/// Spikes of some steps of 1 ms, used in turn.
+fn spikes(name: &str, hertz: f32, device: &Device) -> Vec<Tensor<2>> {
+    let step = |step| uniform([1, UNITS], &format!("{name} {step}"), 1.0, device);
+    (0..50).map(|i| step(i).lower_scalar(hertz / 1000.0).float()).collect()
+}
+
+fn trains(device: &Device) -> [Vec<Tensor<2>>; 2] {
+    [spikes("pre", 20.0, device), spikes("post", 10.0, device)]
+}
+
+fn wired() -> InputShapes {
+    InputShapes::default()
+        .with("pre_spikes", Shape::new(PayloadKind::Spikes, &[UNITS]))
+        .with("post_spikes", Shape::new(PayloadKind::Spikes, &[UNITS]))
+        .with("kernel", Shape::new(PayloadKind::Kernel, &[UNITS, UNITS]))
+}
+
+/// Times a rule on the spikes of a step beside Hebbian learning on all synapses.
+fn beside_dense<C, F>(bench: &Bench, mut rule: Running<C>, inputs: F) -> Result<Measurement>
+where
+    C: Component<Outputs = KernelOutput>,
+    F: Fn([Spikes; 2], Kernel) -> C::Inputs,
+{
+    let device = &bench.device;
+    let [pre, post] = trains(device);
+    let at = |step: usize| [&pre[step % pre.len()], &post[step % post.len()]];
+    let weight = || uniform([UNITS; 2], "weight", 1.0, device);
+    let mut ours = Held(Some(weight()));
+    let zeros = || Tensor::<2>::zeros([1, UNITS], device);
+    let mut theirs = Held(Some((weight(), zeros(), zeros())));
+    per_step(
+        bench,
+        STEPS,
+        |step| {
+            let spikes = at(step).map(|spikes| Spikes::new(spikes.clone()));
+            ours.update(|kernel| rule.advance(inputs(spikes, Kernel(kernel))).kernel.0);
+            Ok(())
+        },
+        |step| {
+            let [pre, post] = at(step).map(Tensor::clone);
+            theirs.update(|(weight, x, y)| {
+                let x = x.clone() - x * 0.05 + pre.clone() * 0.05;
+                let y = y.clone() - y * 0.05 + post.clone() * 0.05;
+                let change = pre.transpose().matmul(y.clone()) + x.clone().transpose().matmul(post);
+                ((weight + change * 0.01).clamp_min(0.0), x, y)
+            });
+            Ok(())
+        },
+    )
+}
+
+fn two_factors([pre_spikes, post_spikes]: [Spikes; 2], kernel: Kernel) -> RuleInputs {
+    RuleInputs { pre_spikes, post_spikes, kernel }
+}
+
+fn hebbian(bench: &Bench) -> Result<Measurement> {
+    let context = Context::new("rule", &bench.device);
+    beside_dense(bench, HebbianRuleConfig::default().run(&wired(), 1, &context)?, two_factors)
+}
+
+fn quadruplet(bench: &Bench) -> Result<Measurement> {
+    let context = Context::new("rule", &bench.device);
+    beside_dense(bench, QuadrupletRuleConfig::default().run(&wired(), 1, &context)?, two_factors)
+}
+
+fn pair_stdp(bench: &Bench) -> Result<Measurement> {
+    let context = Context::new("rule", &bench.device);
+    beside_dense(bench, PairSTDPConfig::default().run(&wired(), 1, &context)?, two_factors)
+}
+
+fn one_float(port: &str) -> InputShapes {
+    wired().with(port, Shape::new(PayloadKind::Floats, &[1]))
+}
+
+fn reward_stdp(bench: &Bench) -> Result<Measurement> {
+    let context = Context::new("rule", &bench.device);
+    let rule = RewardModulatedSTDPConfig::default().run(&one_float("reward"), 1, &context)?;
+    let reward = Tensor::full([1, 1], 0.5, &bench.device);
+    beside_dense(bench, rule, |[pre_spikes, post_spikes], kernel| RewardInputs {
+        reward: Floats(reward.clone()),
+        pre_spikes,
+        post_spikes,
+        kernel,
+    })
+}
+
+/// During a plateau of all units.
+fn btsp(bench: &Bench) -> Result<Measurement> {
+    let context = Context::new("rule", &bench.device);
+    let rule = BTSPRuleConfig::default().run(&one_float("modulation"), 1, &context)?;
+    let plateau = Tensor::full([1, 1], 1.0, &bench.device);
+    beside_dense(bench, rule, |[pre_spikes, post_spikes], kernel| BtspInputs {
+        modulation: Floats(plateau.clone()),
+        pre_spikes,
+        kernel,
+        sign: None,
+        inhibition_mask: None,
+        post_spikes: Some(post_spikes),
+    })
+}
+
+fn delayed_hebbian(bench: &Bench) -> Result<Measurement> {
+    let device = &bench.device;
+    let [pre, post] = trains(device);
+    let at = |step: usize| [&pre[step % pre.len()], &post[step % post.len()]].map(Tensor::clone);
+    let wired = wired().with("pre_spikes", Shape::delayed(&[UNITS], &[UNITS], MAX_DELAY));
+    let mut rule = HebbianRuleConfig::default().run(&wired, 1, &Context::new("rule", device))?;
+    let delays = delays(device);
+    let ring = || DelayRing::new(MAX_DELAY, 1, UNITS, device);
+    let weight = || uniform([UNITS; 2], "weight", 1.0, device);
+    let mut ours = Held(Some((weight(), ring())));
+    let by_pair = Tensor::<3>::zeros([1, UNITS, UNITS], device);
+    let mut theirs = Held(Some((weight(), ring(), by_pair, Tensor::<2>::zeros([1, UNITS], device))));
+    per_step(
+        bench,
+        STEPS,
+        |step| {
+            let [pre, post] = at(step);
+            ours.update(|(kernel, ring)| {
+                let ring = ring.push(pre);
+                let arrival = Arrival::Delayed { spikes: ring.clone(), signed: None, delays: delays.clone() };
+                let spikes = [Spikes { arrival, inhibitory: None }, Spikes::new(post)];
+                (rule.advance(two_factors(spikes, Kernel(kernel))).kernel.0, ring)
+            });
+            Ok(())
+        },
+        |step| {
+            let [pre, post] = at(step);
+            theirs.update(|(weight, spikes, x, y)| {
+                let spikes = spikes.push(pre);
+                let arriving = spikes.read_pairs(&delays);
+                let x = x.clone() - x * 0.05 + arriving.clone() * 0.05;
+                let y = y.clone() - y * 0.05 + post.clone() * 0.05;
+                let change = arriving * y.clone().unsqueeze() + x.clone() * post.unsqueeze();
+                ((weight + change.reshape([UNITS; 2]) * 0.01).clamp_min(0.0), spikes, x, y)
+            });
+            Ok(())
+        },
+    )
+}
