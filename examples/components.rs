@@ -43,13 +43,12 @@ struct Stimulus {
 }
 
 fn stimulus(soma: &str) -> Stimulus {
-    let [leaky, interneuron] = [200.0, 200.0];
     let (current, duration, fields) = match soma {
-        "LeakySoma" | "CoupledLeakySoma" => (300.0, leaky, json!({})),
+        "LeakySoma" | "CoupledLeakySoma" => (300.0, 200.0, json!({})),
         "AdaptiveLeakySoma" => {
             (400.0, 400.0, json!({ "cooldown": 3, "adaptation_delta": 40, "adaptation_subthreshold": 0 }))
         }
-        "ExponentialSoma" => (45.0, leaky, json!({ "potential_reset": -60 })),
+        "ExponentialSoma" => (45.0, 200.0, json!({ "potential_reset": -60 })),
         // Tonic with adaptation, and an initial burst because the reset is close to the rheobase threshold.
         "AdaptiveExponentialSoma" => (70.0, 400.0, json!({ "potential_reset": -58, "adaptation_delta": 7 })),
         "CoupledAdaptiveExponentialSoma" => {
@@ -58,7 +57,7 @@ fn stimulus(soma: &str) -> Stimulus {
         // Regular spiking and chattering.
         "IzhikevichSoma" => (100.0, 400.0, json!({ "recovery_update": 8 })),
         "AdaptiveIzhikevichSoma" => (100.0, 400.0, json!({ "potential_reset": -50, "cooldown": 1 })),
-        "QuadraticSoma" => (70.0, leaky, json!({})),
+        "QuadraticSoma" => (70.0, 200.0, json!({})),
         "AdaptiveQuadraticSoma" => {
             (120.0, 400.0, json!({ "adaptation_delta": 12, "adaptation_subthreshold": 0 }))
         }
@@ -68,11 +67,11 @@ fn stimulus(soma: &str) -> Stimulus {
             200.0,
             json!({ "dt": 0.01, "adaptation_delta": 2, "adaptation_tau": 50, "adaptation_subthreshold": 0 }),
         ),
-        "WangBuzsakiSoma" => (1.0, interneuron, json!({ "dt": 0.02 })),
+        "WangBuzsakiSoma" => (1.0, 200.0, json!({ "dt": 0.02 })),
         "AdaptiveWangBuzsakiSoma" => {
-            (2.0, interneuron, json!({ "dt": 0.02, "adaptation_delta": 0.3, "adaptation_subthreshold": 0 }))
+            (2.0, 200.0, json!({ "dt": 0.02, "adaptation_delta": 0.3, "adaptation_subthreshold": 0 }))
         }
-        _ => (300.0, leaky, json!({})),
+        _ => (300.0, 200.0, json!({})),
     };
     Stimulus { current, duration, fields }
 }
@@ -86,9 +85,9 @@ fn somas() -> Result<Vec<Chart>, Box<dyn Error>> {
 fn membrane(soma: &Registration, stimulus: &Stimulus) -> Result<Chart, Box<dyn Error>> {
     const PEAK: f64 = 20.0;
     let mut fields = json!({ "dt": 0.05 });
-    fields.as_object_mut().into_iter().for_each(|all| {
-        all.extend(stimulus.fields.as_object().cloned().unwrap_or_default());
-    });
+    if let (Value::Object(all), Value::Object(own)) = (&mut fields, &stimulus.fields) {
+        all.extend(own.clone());
+    }
     let config = soma.parse(fields, soma.name)?;
     let number = |field: &str| config.to_value()[field].as_f64().unwrap_or_default();
     let dt = number("dt");
@@ -99,15 +98,15 @@ fn membrane(soma: &Registration, stimulus: &Stimulus) -> Result<Chart, Box<dyn E
 
     let device = Device::flex();
     let wired = InputShapes::default().with("current", Shape::new(PayloadKind::Currents, &[1]));
-    let mut soma_unit = config.instance(&wired, 1, &Context::new(soma.name, &device))?;
+    let mut unit = config.instance(&wired, 1, &Context::new(soma.name, &device))?;
     let (start, end) = (0.1 * f64::from(stimulus.duration), 0.9 * f64::from(stimulus.duration));
-    let mut points = vec![(0.0, rest + potential(soma_unit.property("potential")?))];
+    let mut points = vec![(0.0, rest + potential(unit.property("potential")?))];
     for step in 0..(f64::from(stimulus.duration) / dt) as u32 {
         let time = f64::from(step) * dt;
         let strength = if (start..end).contains(&time) { stimulus.current } else { 0.0 };
         let mut inputs = PortValues::default();
         inputs.put("current", Currents(Tensor::full([1, 1], strength, &device)));
-        let outputs = soma_unit.step(inputs)?;
+        let outputs = unit.step(inputs)?;
         let spiked = outputs.iter().any(|(_, payload)| match payload {
             Payload::Spikes(spikes) => spikes.units().is_some_and(|s| s.into_scalar::<f32>() > 0.0),
             _ => false,
@@ -115,16 +114,16 @@ fn membrane(soma: &Registration, stimulus: &Stimulus) -> Result<Chart, Box<dyn E
         if spiked && stroke {
             points.push((time + dt, PEAK));
         }
-        points.push((time + dt, rest + potential(soma_unit.property("potential")?)));
+        points.push((time + dt, rest + potential(unit.property("potential")?)));
     }
     let lowest = points.iter().map(|point| point.1).fold(f64::INFINITY, f64::min);
     let bar = vec![(start, lowest - 8.0), (end, lowest - 8.0)];
-    let series = [("membrane".to_owned(), points), (format!("{} pA", stimulus.current), bar)];
+    let series = [points, bar].map(|points| Series { name: String::new(), points, marked: false }).to_vec();
     Ok(Chart {
-        title: soma.name.to_owned(),
+        title: format!("{}, {} pA", soma.name, stimulus.current),
         x: "time (ms)".to_owned(),
         y: "potential (mV)".to_owned(),
-        series: series.map(|(name, points)| Series { name, points, marked: false }).to_vec(),
+        series,
     })
 }
 
@@ -165,7 +164,7 @@ fn follow(
         wired.with(port, Shape::new(kind, units))
     });
     let config = rule.parse(fields, rule.name)?;
-    let mut rule_of_one = config.instance(&wired, 1, &Context::new(rule.name, &device))?;
+    let mut synapse = config.instance(&wired, 1, &Context::new(rule.name, &device))?;
     let (mut kernel, mut course) = (row(weight), Vec::new());
     for event in events {
         let mut inputs = PortValues::default();
@@ -180,7 +179,7 @@ fn follow(
             };
             inputs.put(port, payload);
         }
-        for (_, output) in rule_of_one.step(inputs)? {
+        for (_, output) in synapse.step(inputs)? {
             match output {
                 Payload::Kernel(Kernel(next)) => kernel = next,
                 Payload::Currents(Currents(next)) => kernel = next,
@@ -203,9 +202,9 @@ fn plasticity() -> Result<Vec<Chart>, Box<dyn Error>> {
     charts.collect()
 }
 
-fn curve(rule: &Registration, [x, y]: [&str; 2], name: &str, points: Vec<(f64, f64)>) -> Chart {
-    let series = vec![Series { name: name.to_owned(), points, marked: false }];
-    Chart { title: rule.name.to_owned(), x: x.to_owned(), y: y.to_owned(), series }
+fn curve(rule: &Registration, [x, y]: [&str; 2], what: &str, points: Vec<(f64, f64)>) -> Chart {
+    let series = vec![Series { name: String::new(), points, marked: false }];
+    Chart { title: format!("{}, {what}", rule.name), x: x.to_owned(), y: y.to_owned(), series }
 }
 
 const WEIGHT: f32 = 0.5;

@@ -67,7 +67,9 @@ pub struct Field {
 /// # Panics
 /// If a field has a range that is none of [`Range`]: a mistake in the program.
 pub fn fields(schema: &Value) -> Vec<Field> {
-    let Some(properties) = schema["properties"].as_object() else {
+    // A configuration that wraps another one refers to it.
+    let wrapped = schema["$ref"].as_str().and_then(|path| schema.pointer(path.trim_start_matches('#')));
+    let Some(properties) = wrapped.unwrap_or(schema)["properties"].as_object() else {
         return Vec::new();
     };
     let text = |value: &Value| value.as_str().map(|text| text.replace('\n', " "));

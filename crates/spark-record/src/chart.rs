@@ -31,7 +31,7 @@ const FONT: &str = "sans-serif";
 /// One curve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// Name in the legend.
+    /// Name in the legend; a series without a name is not in it.
     pub name: String,
     /// Points in the order of x.
     pub points: Vec<(f64, f64)>,
@@ -149,7 +149,7 @@ impl Chart {
             .caption(&self.title, (FONT, 20))
             .margin(12)
             .x_label_area_size(42)
-            .y_label_area_size(58)
+            .y_label_area_size(76)
             .build_cartesian_2d(range(points().map(|p| p.0), 0.0), range(points().map(|p| p.1), 0.05))?;
         chart
             .configure_mesh()
@@ -165,12 +165,22 @@ impl Chart {
             .label_style((FONT, 13))
             .draw()?;
         for (series, colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
-            let line = LineSeries::new(series.finite(), colour.stroke_width(2));
-            let line = if series.marked { line.point_size(3) } else { line };
-            chart
-                .draw_series(line)?
-                .label(&series.name)
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(3)));
+            // Piece by piece: at a sharp bend the bitmap backend loses a wide line.
+            let points: Vec<_> = series.finite().collect();
+            let pieces =
+                points.windows(2).map(|pair| PathElement::new(pair.to_vec(), colour.stroke_width(2)));
+            let line = chart.draw_series(pieces)?;
+            if !series.name.is_empty() {
+                line.label(&series.name)
+                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(3)));
+            }
+            if series.marked {
+                chart
+                    .draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.stroke_width(2))))?;
+            }
+        }
+        if self.series.iter().all(|series| series.name.is_empty()) {
+            return Ok(());
         }
         chart
             .configure_series_labels()
@@ -189,9 +199,9 @@ impl Series {
     }
 }
 
-/// A number as an axis shows it: up to four decimals, none that are zero.
+/// A number as an axis shows it: up to five decimals, none that are zero.
 fn tick(value: f64) -> String {
-    let text = format!("{value:.4}");
+    let text = format!("{value:.5}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }

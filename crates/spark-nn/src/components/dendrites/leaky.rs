@@ -396,3 +396,61 @@ impl ComponentConfig for LeakyDendriteConfig {
 }
 
 spark_core::register!(LeakyDendriteConfig);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    fn error(config: &LeakyDendriteConfig, more: &[(&str, Shape)]) -> String {
+        let current = Shape::new(PayloadKind::Currents, &[2]);
+        let wired =
+            more.iter().fold(InputShapes::default().with("in_current", current), |wired, (port, shape)| {
+                wired.with(port, shape.clone())
+            });
+        config.run(&wired, 1, &Context::new("dendrite", &Device::flex())).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_decay_that_is_not_the_longer_is_refused() {
+        let config = LeakyDendriteConfig { bap_decay: 0.2.into(), ..Default::default() };
+        let expected = "module `dendrite`: bap_decay: found 0.2, expected more than bap_rise 0.2";
+        assert_eq!(error(&config, &[]), expected);
+        let decay: Parameter = serde_json::from_str("[3.0, 0.1]").unwrap();
+        let config = LeakyDendriteConfig { bap_decay: decay, ..Default::default() };
+        let expected = "module `dendrite`: bap_decay: found 0.1, expected more than bap_rise 0.2";
+        assert_eq!(error(&config, &[]), expected);
+    }
+
+    #[test]
+    fn inputs_of_other_units_are_refused() {
+        let potential = ("soma_potential", Shape::new(PayloadKind::Potentials, &[3]));
+        let expected =
+            "module `dendrite`: port `soma_potential`: found potentials [3], expected potentials [2]";
+        assert_eq!(error(&LeakyDendriteConfig::default(), &[potential]), expected);
+    }
+
+    /// Between spikes the potential is where the current through leak and coupling is in balance.
+    #[test]
+    fn a_dendrite_settles_between_its_conductances() {
+        let device = Device::flex();
+        let wired = InputShapes::default()
+            .with("in_current", Shape::new(PayloadKind::Currents, &[1]))
+            .with("soma_potential", Shape::new(PayloadKind::Potentials, &[1]));
+        let config = LeakyDendriteConfig::default();
+        let mut dendrite = config.run(&wired, 1, &Context::new("dendrite", &device)).unwrap();
+        let mut current = 0.0;
+        for _ in 0..200 {
+            let inputs = DendriteInputs {
+                in_current: Currents(Tensor::full([1, 1], 100.0, &device)),
+                soma_potential: Some(Potentials(Tensor::full([1, 1], 4.0, &device))),
+                spikes: None,
+                injected_current: None,
+            };
+            current = dendrite.advance(inputs).out_current.0.into_scalar::<f32>();
+        }
+        // V = (100 + 5·4)/(3.4 + 5)
+        let expected = 5.0 * (120.0 / 8.4 - 4.0);
+        assert!((current - expected).abs() < 1e-3, "{current}, expected {expected}");
+    }
+}

@@ -95,3 +95,21 @@ impl<M: Membrane> Component for Coupled<M> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use spark_core::registry;
+    use spark_core::validate::Problems;
+
+    #[test]
+    fn fields_of_the_units_are_checked() {
+        for name in ["CoupledLeakySoma", "CoupledAdaptiveExponentialSoma"] {
+            let config = registry::parse(name, json!({ "potential_tau": -1.0 }), "test").unwrap();
+            let mut problems = Problems::default();
+            config.validate("", &mut problems);
+            let paths: Vec<_> = problems.list().iter().map(|problem| problem.path.as_str()).collect();
+            assert_eq!(paths, ["potential_tau"], "{name}");
+        }
+    }
+}

@@ -104,3 +104,20 @@ pub(super) fn no_clamp(clamp_duration: Option<&Parameter>, path: &str, problems:
         problems.push(join(path, "clamp_duration"), "a duration", expected);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use spark_core::registry;
+    use spark_core::validate::Problems;
+
+    #[test]
+    fn a_clamp_is_refused() {
+        for name in ["AdaptiveHodgkinHuxleySoma", "AdaptiveWangBuzsakiSoma"] {
+            let config = registry::parse(name, json!({ "clamp_duration": 2.0 }), "test").unwrap();
+            let mut problems = Problems::default();
+            config.validate("soma", &mut problems);
+            assert_eq!(problems.list()[0].path, "soma.clamp_duration", "{name}");
+        }
+    }
+}
