@@ -106,15 +106,17 @@ fn independent(probability: f64, [pre, post]: [usize; 2], rng: &mut ChaCha8Rng) 
         return Vec::new();
     }
     let mut pairs = Vec::with_capacity((all as f64 * probability) as usize);
+    if probability <= 0.0 {
+        return pairs;
+    }
     let mut place = 0;
     loop {
         let gap = ((1.0 - rng.random::<f64>()).ln() / (-probability).ln_1p()).floor();
         place += if gap < all as f64 { gap as usize } else { all };
         if place >= all {
-            break;
+            return pairs;
         }
         pairs.push(pair(place));
         place += 1;
     }
-    pairs
 }
