@@ -106,9 +106,6 @@ fn independent(probability: f64, [pre, post]: [usize; 2], rng: &mut ChaCha8Rng) 
         return Vec::new();
     }
     let mut pairs = Vec::with_capacity((all as f64 * probability) as usize);
-    if probability <= 0.0 {
-        return pairs;
-    }
     let mut place = 0;
     loop {
         let gap = ((1.0 - rng.random::<f64>()).ln() / (-probability).ln_1p()).floor();
