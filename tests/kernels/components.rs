@@ -243,7 +243,8 @@ where
 /// Weights from eight steady inputs learn by gradients through time.
 ///
 /// Units with a reset learn to spike a quarter as often. The potential of the others is smooth through a
-/// spike, so they learn the course of the potential under a current that is 3 % stronger.
+/// spike, so they learn the course of the potential under a current that is 3 % stronger, with a surrogate that adds
+/// next to nothing to that.
 fn input_weights_are_learned<C>(regime: &Regime, device: &Device)
 where
     C: ComponentConfig,
