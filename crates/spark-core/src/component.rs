@@ -196,7 +196,7 @@ pub enum BuildError {
 /// The description of a component: its fields are what a user sets.
 ///
 /// Every field has a default, a doc comment, and, for physical quantities, unit and range as
-/// `#[schemars(extend("unit" = "ms", "range" = "positive"))]` (see [`schema::Range`](crate::schema::Range)).
+/// `#[schemars(extend("unit" = "ms", "range" = "positive"))]` (see [`schema::Range`]).
 pub trait ComponentConfig:
     Clone + fmt::Debug + Default + PartialEq + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
 {

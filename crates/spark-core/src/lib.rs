@@ -7,9 +7,9 @@
 //! * [`config`]: JSON configuration with errors that name the path.
 //! * [`validate`]: checks that report every problem at once; [`schema`]: units and ranges of fields.
 //! * [`parameter`]: numbers, arrays and initializers as parameters of units and synapses.
-//! * [`payload`], [`ports`]: what travels between components, and where it goes in and out.
+//! * [`payload`], [`mod@ports`]: what travels between components, and where it goes in and out.
 //! * [`join`]: payloads put one after the other, and picked from.
-//! * [`state`]: what a component remembers, by name.
+//! * [`mod@state`]: what a component remembers, by name.
 //! * [`component`], [`registry`]: components, and how they are found by name; [`build`]: their parameters.
 
 pub mod build;
