@@ -16,6 +16,7 @@ pub mod build;
 pub mod component;
 pub mod config;
 pub mod device;
+mod draw;
 pub mod init;
 pub mod join;
 pub mod parameter;
