@@ -112,10 +112,12 @@ fn interfaces_equal_the_reference() {
 #[test]
 fn every_component_is_known() {
     // Neurons and brains need controllers, which Spark does not have yet.
-    let known = |family: &Value| {
-        components::FAMILIES.iter().chain(["neurons", "brains"].iter()).any(|known| family == known)
-    };
+    let later = ["neurons", "brains"];
+    let known = |family: &Value| components::FAMILIES.iter().chain(later.iter()).any(|known| family == known);
     let entries = component_entries();
+    for entry in entries.iter().filter(|entry| later.iter().any(|family| entry["family"] == *family)) {
+        eprintln!("not run, for want of controllers: {}", entry["file"]);
+    }
     let unknown: BTreeSet<String> = entries
         .iter()
         .filter(|entry| !known(&entry["family"]))
