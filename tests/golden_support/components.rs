@@ -4,9 +4,9 @@ use super::{Case, Checked, agree, floats};
 use serde_json::{Map, Value};
 use spark::burn::tensor::TensorData;
 use spark::core::component::{Context, Family, Instance};
-use spark::core::payload::{Arrival, signs};
 use spark::core::payload::{
-    Currents, DelayKernel, Floats, Kernel, Mask, Payload, PayloadKind, Potentials, Shape, Spikes,
+    Arrival, Currents, DelayKernel, Floats, Kernel, Mask, Payload, PayloadKind, Potentials, Shape, Spikes,
+    signs,
 };
 use spark::core::ports::{InputShapes, PortSpec, PortValues};
 use spark::core::registry;
@@ -17,13 +17,12 @@ pub const FAMILIES: [&str; 7] =
     ["tracers", "somas", "dendrites", "synapses", "delays", "plasticity", "interfaces"];
 
 /// State that Spark holds in another form than the recordings, each with what is checked in its place.
-const HELD_OTHERWISE: [(&str, &str, &str); 6] = [
+const HELD_OTHERWISE: [(&str, &str, &str); 5] = [
     ("delays", "bitmask", "the delayed spikes"),
     ("delays", "current_idx", "the delayed spikes"),
     ("plasticity", "pre_trace.trace", "the kernel: traces of delayed spikes are kept by unit"),
     ("plasticity", "post_trace.trace", "the kernel: traces with a time constant by type are kept by type"),
     ("interfaces", "indices", "the integrated signals"),
-    ("synapses", "kernel", "the property of this name"),
 ];
 
 /// A recorded run together with the component that repeats it.

@@ -5,6 +5,7 @@
 //! layer. See [`layers`] for what there is and [`layers::Network`] for putting it together.
 
 pub mod components;
+mod config;
 pub mod interfaces;
 pub mod layers;
 

@@ -3,12 +3,9 @@
 //! Each is a file of its own: configuration, equations, step, registration, tests. To add one, write the
 //! file and its `mod` line; configuration files, command line, editor and documentation find it from there.
 
-mod config;
 pub mod delays;
 pub mod dendrites;
 pub mod plasticity;
 pub mod somas;
 pub mod synapses;
 pub mod tracers;
-
-pub(crate) use config::{check_units, config};

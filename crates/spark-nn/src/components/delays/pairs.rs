@@ -11,7 +11,7 @@ use spark_core::{Parameter, Problems};
 use spark_kernels::{DelayRing, Delays};
 
 use super::{DelayInputs, DelayOutputs, KERNEL, presynaptic, steps};
-use crate::components::{check_units, config};
+use crate::config::{check_units, config};
 
 config! {
     /// One delay for each pair of units.

@@ -6,6 +6,7 @@ use spark_core::build::Builder;
 use spark_core::component::Defect;
 use spark_core::payload::{DelayKernel, Payload};
 use spark_core::ports::{PortError, typed};
+use spark_core::schema::join;
 use spark_core::{Parameter, Problems};
 
 use super::KERNEL;
@@ -24,8 +25,7 @@ pub(in crate::components) fn count(max_delay: f32, dt: f32) -> usize {
 
 pub(in crate::components) fn check(max_delay: f32, dt: f32, path: &str, problems: &mut Problems) {
     if count(max_delay, dt) > LONGEST {
-        let path = if path.is_empty() { "max_delay".to_owned() } else { format!("{path}.max_delay") };
-        problems.push(path, max_delay, format!("at most {LONGEST} steps of {dt} ms"));
+        problems.push(join(path, "max_delay"), max_delay, format!("at most {LONGEST} steps of {dt} ms"));
     }
 }
 

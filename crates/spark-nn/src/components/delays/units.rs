@@ -11,7 +11,7 @@ use spark_core::{Parameter, Problems};
 use spark_kernels::{DelayRing, Delays};
 
 use super::{DelayInputs, DelayOutputs, KERNEL, presynaptic, steps};
-use crate::components::config;
+use crate::config::config;
 
 config! {
     /// One delay for each presynaptic unit.

@@ -6,12 +6,13 @@ use spark_core::build::{Builder, rate};
 use spark_core::component::{Alias, Component, ComponentConfig, Context, Defect, Family};
 use spark_core::payload::{Floats, Kernel, Mask, PayloadKind, Shape, Spikes};
 use spark_core::ports::{InputShapes, PortError};
+use spark_core::schema::join;
 use spark_core::{Parameter, Problems};
 use spark_kernels::{Gate, PlasticityOptions, Plateau, PlateauDynamics, Trace, plateau_step};
 
 use super::traces::{counting, trace};
 use super::{KernelOutput, PostTrace, PreSpikes, PreTrace, Synapses, ThirdFactorShape};
-use crate::components::config;
+use crate::config::config;
 
 config! {
     /// Behavioural time scale plasticity.
@@ -292,8 +293,11 @@ impl ComponentConfig for BTSPRuleConfig {
         {
             let [low, per_span] = Gate { midpoint: alpha, slope: beta }.levels();
             if !(low.is_finite() && per_span.is_finite()) {
-                let field = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-                problems.push(field, alpha, "a midpoint at which the sigmoid changes between 0 and 1");
+                problems.push(
+                    join(path, name),
+                    alpha,
+                    "a midpoint at which the sigmoid changes between 0 and 1",
+                );
             }
         }
     }

@@ -10,7 +10,7 @@ use spark_kernels::{OnPost, OnPre, Plasticity, PlasticityOptions, Trace};
 
 use super::traces::averaging;
 use super::{Events, Learning, LearningRule, Modulated, PostTrace, PreTrace, Rule, Synapses};
-use crate::components::config;
+use crate::config::config;
 
 config! {
     /// Hebbian learning from traces of spikes.

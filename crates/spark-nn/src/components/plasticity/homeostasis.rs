@@ -11,7 +11,7 @@ use spark_kernels::{Plasticity, PlasticityOptions, Relaxation, Trace, plasticity
 
 use super::traces::trace;
 use super::{KernelOutput, Synapses};
-use crate::components::config;
+use crate::config::config;
 
 config! {
     /// Homeostatic synaptic scaling.

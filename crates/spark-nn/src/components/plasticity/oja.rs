@@ -10,7 +10,7 @@ use spark_kernels::{OnPre, Plasticity, PlasticityOptions, Relaxation, Trace};
 
 use super::traces::averaging;
 use super::{Events, Learning, LearningRule, Modulated, PostTrace, Rule, Synapses};
-use crate::components::config;
+use crate::config::config;
 
 config! {
     /// Oja's rule on spikes.

@@ -13,7 +13,7 @@ use spark_kernels::{
 
 use super::traces::averaging;
 use super::{Events, Learning, LearningRule, Modulated, PerType, PreTrace, Rule, Synapses};
-use crate::components::config;
+use crate::config::config;
 
 config! {
     /// Learning by four terms with parameters by type.

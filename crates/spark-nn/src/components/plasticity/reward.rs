@@ -12,7 +12,7 @@ use spark_kernels::{OnPost, OnPre, PlasticityOptions, ThreeFactor, Trace, eligib
 use super::stdp::{around, check_bounds, within};
 use super::traces::counting;
 use super::{Bounds, KernelOutput, Pairing, PostTrace, PreSpikes, PreTrace, Synapses, ThirdFactorShape};
-use crate::components::config;
+use crate::config::config;
 
 config! {
     /// Reward-modulated spike-timing-dependent plasticity.

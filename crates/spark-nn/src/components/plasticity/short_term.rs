@@ -11,7 +11,7 @@ use spark_kernels::{Trace, trace_step};
 
 use super::Synapses;
 use super::traces::trace;
-use crate::components::config;
+use crate::config::config;
 
 config! {
     /// Short-term plasticity by resources and their usage.

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use spark_core::build::{Builder, decay};
 use spark_core::component::{ComponentConfig, Context, Defect, Family};
 use spark_core::ports::InputShapes;
+use spark_core::schema::join;
 use spark_core::{Parameter, Problems};
 use spark_kernels::{OnPost, OnPre, Plasticity, PlasticityOptions, Trace};
 
 use super::traces::counting;
 use super::{Events, Learning, LearningRule, PostTrace, PreTrace, Rule, Synapses};
-use crate::components::config;
+use crate::config::config;
 
 /// What happens to a weight near its bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -111,8 +112,7 @@ pub(super) fn within(min: f32, max: f32, bounds: Bounds) -> PlasticityOptions {
 /// Requires bounds in order.
 pub(super) fn check_bounds(path: &str, [min, max]: [f32; 2], problems: &mut Problems) {
     if min >= max {
-        let field = if path.is_empty() { "w_max".to_owned() } else { format!("{path}.w_max") };
-        problems.push(field, max, format!("a number above w_min, {min}"));
+        problems.push(join(path, "w_max"), max, format!("a number above w_min, {min}"));
     }
 }
 
@@ -124,9 +124,14 @@ pub(super) fn around(
     pairing: Pairing,
 ) -> (Tensor<2>, PostTrace) {
     let before = trace * decay.clone().unsqueeze();
-    let after = before.clone() + spikes.clone();
-    let after = if pairing == Pairing::Nearest { after.clamp_max(1.0) } else { after };
-    (before, PostTrace { trace: after })
+    let trace = counted(before.clone(), spikes, pairing);
+    (before, PostTrace { trace })
+}
+
+/// A trace after the spikes of a step.
+pub(super) fn counted<const D: usize>(before: Tensor<D>, spikes: &Tensor<D>, pairing: Pairing) -> Tensor<D> {
+    let after = before + spikes.clone();
+    if pairing == Pairing::Nearest { after.clamp_max(1.0) } else { after }
 }
 
 impl LearningRule for PairStdp {

@@ -8,10 +8,10 @@ use spark_core::ports::InputShapes;
 use spark_core::{Parameter, Problems};
 use spark_kernels::{OnPost, OnPre, Trace};
 
-use super::stdp::{around, check_bounds, in_turn, within};
+use super::stdp::{around, check_bounds, counted, in_turn, within};
 use super::traces::{by_unit, counting, signal};
 use super::{Bounds, Events, Learning, LearningRule, Pairing, PostTrace, PreTrace, Rule, Synapses};
-use crate::components::config;
+use crate::config::config;
 
 config! {
     /// Triplet-based spike-timing-dependent plasticity; the defaults are those fitted to visual cortex.
@@ -149,8 +149,7 @@ impl LearningRule for TripletStdp {
 
         let PreTrace { trace, past } = state.pre_slow_trace;
         let before = trace * plan.pre_slow.clone();
-        let after = before.clone() + events.pre.now.clone();
-        let after = if pairing == Pairing::Nearest { after.clamp_max(1.0) } else { after };
+        let after = counted(before.clone(), &events.pre.now, pairing);
         let events_down = events.pre.now * (before * a3_minus + a2_minus);
         let past = past.map(|past| past.push(by_unit(events_down.clone())));
         let depression = OnPre { spikes: signal(events_down, past.clone()), factor: fast };

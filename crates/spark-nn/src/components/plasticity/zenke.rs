@@ -12,7 +12,7 @@ use spark_kernels::{
 
 use super::traces::averaging;
 use super::{Events, Learning, LearningRule, Modulated, PostTrace, PreTrace, Rule, Synapses};
-use crate::components::config;
+use crate::config::config;
 
 config! {
     /// Orchestrated learning of Zenke, Agnes and Gerstner.

@@ -13,7 +13,7 @@ use spark_kernels::spike_matmul;
 use super::kernel::{self, KERNEL};
 use super::{Ends, SynapseOutputs};
 use crate::components::tracers::{TraceModel, Tracer, TracerState};
-use crate::components::{check_units, config};
+use crate::config::{check_units, config};
 
 config! {
     /// Synapses with reversal potentials.

@@ -10,7 +10,7 @@ use spark_core::{Parameter, Problems};
 
 use super::kernel::{self, KERNEL};
 use super::{Ends, SynapseInputs, SynapseOutputs};
-use crate::components::{check_units, config};
+use crate::config::{check_units, config};
 
 config! {
     /// Synapses that pass on what arrives.

@@ -7,12 +7,13 @@ use spark_core::component::{Component, ComponentConfig, Context, Defect, Family}
 use spark_core::parameter::{Distribution, Draw};
 use spark_core::payload::{Currents, Floats, Payload, PayloadKind, Shape};
 use spark_core::ports::{InputShapes, PortError, PropertySpec, typed};
+use spark_core::schema::join;
 use spark_core::{Parameter, Problems};
 use spark_kernels::{DelayRing, SparsePattern, sparse_matmul};
 
 use super::{Connectivity, Ends, SynapseInputs, SynapseOutputs};
 use crate::components::delays::steps;
-use crate::components::{check_units, config};
+use crate::config::{check_units, config};
 
 config! {
     /// Synapses of units of which few are connected.
@@ -204,9 +205,8 @@ impl ComponentConfig for SparseLinearSynapsesConfig {
     type Component = SparseLinearSynapses;
 
     fn check(&self, path: &str, problems: &mut Problems) {
-        let under = |field: &str| if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") };
         check_units(&self.units, path, problems);
-        self.connectivity.check(&under("connectivity"), problems);
+        self.connectivity.check(&join(path, "connectivity"), problems);
         if self.delays.is_some() {
             steps::check(self.max_delay, self.dt, path, problems);
         }

@@ -12,7 +12,7 @@ use spark_core::{Parameter, Problems};
 use super::kernel::{self, KERNEL};
 use super::{Ends, SynapseInputs, SynapseOutputs};
 use crate::components::tracers::{RDTracer, RFSTracer, RFSTracerConfig, TraceModel, Tracer};
-use crate::components::{check_units, config};
+use crate::config::{check_units, config};
 
 config! {
     /// Synapses whose current decays exponentially.

@@ -10,7 +10,7 @@ use spark_core::ports::InputShapes;
 use spark_kernels::{Trace, trace_step};
 
 use super::{SignalTracer, TraceModel};
-use crate::components::config;
+use crate::config::config;
 
 config! {
     /// An exponential trace.

@@ -11,7 +11,7 @@ use spark_kernels::{Trace, trace_step};
 
 use super::exponential::{at_base, back_at_base, number};
 use super::{SignalTracer, TraceModel, TracerState};
-use crate::components::config;
+use crate::config::config;
 
 config! {
     /// Resources that are used up and recover.

@@ -9,7 +9,7 @@ use spark_core::payload::PayloadKind;
 use spark_core::ports::InputShapes;
 
 use super::{RiseDecayPlan, RiseDecayState, SignalTracer, TraceModel};
-use crate::components::config;
+use crate::config::config;
 
 config! {
     /// A trace that rises, then decays fast and slowly.

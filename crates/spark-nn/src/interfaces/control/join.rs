@@ -6,14 +6,14 @@ use spark_core::payload::{Payload, Shape};
 use spark_core::ports::InputShapes;
 
 use super::{JoinInputs, joined};
-use crate::interfaces::interface_config;
+use crate::config::config;
 
-interface_config! {
+config! {
     /// Payloads of one type joined one after the other, flat.
     pub struct ConcatConfig {}
 }
 
-interface_config! {
+config! {
     /// Payloads of one type joined one after the other, in a shape of choice.
     pub struct ConcatReshapeConfig {
         /// Shape of the result, of as many entries as the inputs have together.

@@ -6,12 +6,13 @@ use spark_core::Problems;
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
 use spark_core::payload::{Payload, Shape};
 use spark_core::ports::InputShapes;
+use spark_core::schema::join;
 use spark_core::seed;
 
 use super::{JoinInputs, joined};
-use crate::interfaces::interface_config;
+use crate::config::config;
 
-interface_config! {
+config! {
     /// Random entries of the inputs, drawn once.
     pub struct SamplerConfig {
         /// Number of entries of each output.
@@ -96,9 +97,7 @@ impl ComponentConfig for SamplerConfig {
     fn check(&self, path: &str, problems: &mut Problems) {
         if self.disjoint && self.sample_size.checked_mul(self.num_outputs).is_none() {
             let expected = "outputs that can be drawn from the inputs";
-            let field =
-                if path.is_empty() { "num_outputs".to_owned() } else { format!("{path}.num_outputs") };
-            problems.push(field, self.num_outputs, expected);
+            problems.push(join(path, "num_outputs"), self.num_outputs, expected);
         }
     }
 

@@ -9,12 +9,12 @@ use spark_core::payload::{Floats, PayloadKind, Shape};
 use spark_core::ports::{InputShapes, PortError};
 use spark_kernels::{Trace, trace_step};
 
-use crate::interfaces::interface_config;
+use crate::config::config;
 
 /// The configurations of both: they differ in what an input adds.
 macro_rules! signal_config {
     ($(#[$meta:meta])* pub struct $name:ident;) => {
-        interface_config! {
+        config! {
             $(#[$meta])*
             pub struct $name {
                 /// Time constant.

@@ -6,13 +6,14 @@ use spark_core::Problems;
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
 use spark_core::payload::{PayloadKind, Shape, Spikes};
 use spark_core::ports::InputShapes;
+use spark_core::schema::join;
 use spark_kernels::{Soma, SomaModel, SomaOptions, Surrogate, soma_step};
 
 use super::{SpikerInputs, SpikerOutputs};
 use crate::components::somas::{Gradient, UnitsState};
-use crate::interfaces::interface_config;
+use crate::config::config;
 
-interface_config! {
+config! {
     /// Units that spike at regular intervals, at a rate that rises with their signal.
     pub struct LinearSpikerConfig {
         /// Time constant of the potential, and its threshold.
@@ -137,9 +138,8 @@ impl Rate {
     pub fn check(&self, path: &str, problems: &mut Problems) {
         let period = 1000.0 / self.max_freq;
         if self.max_freq > 0.0 && self.cd >= period {
-            let path = if path.is_empty() { "cd".to_owned() } else { format!("{path}.cd") };
             let expected = format!("less than the {period} ms between spikes at {} Hz", self.max_freq);
-            problems.push(path, self.cd, expected);
+            problems.push(join(path, "cd"), self.cd, expected);
         }
     }
 

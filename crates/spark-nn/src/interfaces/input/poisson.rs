@@ -8,9 +8,9 @@ use spark_kernels::philox::Stream;
 use spark_kernels::random;
 
 use super::{SpikerInputs, SpikerOutputs};
-use crate::interfaces::interface_config;
+use crate::config::config;
 
-interface_config! {
+config! {
     /// Units that spike by chance at a rate in proportion to their signal.
     pub struct PoissonSpikerConfig {
         /// Rate at a signal of 1.

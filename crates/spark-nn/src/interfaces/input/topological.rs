@@ -12,12 +12,12 @@ use super::linear::{GRADIENT, LinearSpiker, Rate};
 use super::poisson::{PoissonSpiker, PoissonSpikerConfig};
 use super::{SpikerInputs, SpikerOutputs};
 use crate::components::somas::Gradient;
-use crate::interfaces::interface_config;
+use crate::config::config;
 
 /// The configurations of both spikers: the map's fields, then those of the spiker.
 macro_rules! topological_config {
     ($(#[$meta:meta])* pub struct $name:ident { $($fields:tt)* }) => {
-        interface_config! {
+        config! {
             $(#[$meta])*
             pub struct $name {
                 /// Whether the ends of the range are glued together, as those of an angle: 0 or 1.

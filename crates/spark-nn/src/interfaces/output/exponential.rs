@@ -11,9 +11,9 @@ use spark_kernels::{Trace, trace_step};
 
 use super::groups::{self, Deal, Groups};
 use super::{DecoderInputs, DecoderOutputs, Traced, of_units};
-use crate::interfaces::interface_config;
+use crate::config::config;
 
-interface_config! {
+config! {
     /// The activity of groups of units as exponential traces.
     pub struct ExponentialIntegratorConfig {
         /// Number of groups, each with an output.

@@ -12,7 +12,7 @@ use spark_core::ports::InputShapes;
 
 use super::groups::{self, Deal, Groups};
 use super::{DecoderInputs, DecoderOutputs, of_units};
-use crate::interfaces::interface_config;
+use crate::config::config;
 
 /// What a decoder of first spikes gives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -25,7 +25,7 @@ pub enum FirstSpikeCode {
     Decay,
 }
 
-interface_config! {
+config! {
     /// Times of the first spikes of units or groups of units since reset.
     pub struct FirstSpikeDecoderConfig {
         /// Number of groups, each with an output. Where absent, every unit has its own.

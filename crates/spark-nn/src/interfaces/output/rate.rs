@@ -11,9 +11,9 @@ use spark_kernels::{Trace, trace_step};
 
 use super::groups::{self, Deal, Groups};
 use super::{DecoderInputs, DecoderOutputs, of_units};
-use crate::interfaces::interface_config;
+use crate::config::config;
 
-interface_config! {
+config! {
     /// Rates of groups of units in Hz, over an exponential window.
     pub struct PopulationRateDecoderConfig {
         /// Number of groups, each with an output.

@@ -11,9 +11,9 @@ use spark_kernels::{Trace, trace_step};
 use std::f32::consts::PI;
 
 use super::{DecoderOutputs, Traced, groups, of_units};
-use crate::interfaces::interface_config;
+use crate::config::config;
 
-interface_config! {
+config! {
     /// The difference in activity of two groups of units, from −1 to 1.
     pub struct TanhIntegratorConfig {
         /// Rate of the units of a group at which its trace saturates around 1.

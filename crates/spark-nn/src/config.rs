@@ -1,6 +1,9 @@
-//! What the configurations of components have in common.
+//! What the configurations of components and interfaces have in common.
 
-/// Declares the configuration of a component with its defaults; seed and duration of a step come with it.
+use spark_core::Problems;
+use spark_core::schema::join;
+
+/// Declares a configuration with its defaults; seed and duration of a step come with it.
 macro_rules! config {
     (
         $(#[$meta:meta])*
@@ -12,7 +15,7 @@ macro_rules! config {
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(default, deny_unknown_fields)]
         pub struct $name {
-            /// Seed of the parameters that are drawn; derived from that of the controller where absent.
+            /// Seed of what is drawn at random; derived from that of the controller where absent.
             pub seed: Option<u64>,
             /// Duration of a step.
             #[schemars(extend("unit" = "ms", "range" = "positive"))]
@@ -31,9 +34,8 @@ macro_rules! config {
 pub(crate) use config;
 
 /// Units have a shape.
-pub(crate) fn check_units(units: &[usize], path: &str, problems: &mut spark_core::Problems) {
+pub(crate) fn check_units(units: &[usize], path: &str, problems: &mut Problems) {
     if units.is_empty() {
-        let path = if path.is_empty() { "units".to_owned() } else { format!("{path}.units") };
-        problems.push(path, "no axis", "the extent of at least one axis");
+        problems.push(join(path, "units"), "no axis", "the extent of at least one axis");
     }
 }
