@@ -86,7 +86,7 @@ impl Counts {
 }
 
 /// The configuration as Spark writes it: initializers by kind, without what is the same for all.
-fn config(recorded: &Value, dt: &Value) -> Checked<Value> {
+pub fn config(recorded: &Value, dt: &Value) -> Checked<Value> {
     let Value::Object(fields) = recorded else { return Err(format!("the configuration is {recorded}")) };
     let mut config = Map::new();
     for (name, value) in fields {
@@ -230,7 +230,7 @@ impl Run<'_> {
 
     /// Sets what the reference drew at random.
     fn load_drawn(&self, instance: &mut dyn Instance) -> Checked {
-        let writable: Vec<_> = instance.properties().iter().filter(|property| property.writable).collect();
+        let writable: Vec<_> = instance.properties().iter().filter(|property| property.writable).copied().collect();
         for property in writable {
             let name = format!("init.{}", property.name);
             if self.case.shape(&name).is_none() {

@@ -1,6 +1,7 @@
 //! Recorded cases: where they are, how they are read, when a result agrees with them.
 
 pub mod components;
+pub mod controllers;
 pub mod networks;
 pub mod surrogates;
 

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::payload::{Payload, Shape};
+use crate::payload::{Payload, PayloadKind, Shape};
 use crate::ports::{self, InputShapes, PortError, PortSpec, PortValues, Ports, PropertySpec};
 use crate::state::{self, Saved, State, StateError};
 use crate::{Problems, schema, seed};
@@ -37,6 +37,10 @@ pub enum Family {
     /// Joins, picks and averages signals.
     Control,
     Tracer,
+    /// Components wired to one another, in the order of their dependencies within a step.
+    Neuron,
+    /// Modules of any kind wired to one another, one step behind each other.
+    Brain,
 }
 
 impl fmt::Display for Family {
@@ -51,6 +55,8 @@ impl fmt::Display for Family {
             Self::OutputInterface => "output interface",
             Self::Control => "control",
             Self::Tracer => "tracer",
+            Self::Neuron => "neuron",
+            Self::Brain => "brain",
         })
     }
 }
@@ -118,6 +124,11 @@ pub trait Component: Module + 'static {
 
     /// The value of a property; `None` for a name that it does not have.
     fn property(&self, _state: &Self::State, _name: &str) -> Option<Payload> {
+        None
+    }
+
+    /// The shape of a property with all its axes; `None` where that of its value says enough.
+    fn property_shape(&self, _name: &str) -> Option<Shape> {
         None
     }
 
@@ -219,6 +230,17 @@ pub trait ComponentConfig:
     /// Checks that fields fit one another; ranges are checked from the schema.
     fn check(&self, _path: &str, _problems: &mut Problems) {}
 
+    /// The shape at each output port, in their order, where they follow from this much of the wiring; `None`
+    /// where the component has to be built to know. What knows its shapes early may stand in a loop.
+    ///
+    /// Unless it says otherwise, a soma that gives nothing but spikes has the units of its input current.
+    fn infer(&self, inputs: &InputShapes) -> Option<Vec<Shape>> {
+        let outputs = <<Self::Component as Component>::Outputs as Ports>::PORTS;
+        let spikes_only = matches!(outputs, [port] if port.kind == Some(PayloadKind::Spikes));
+        let current = inputs.get("current").filter(|_| Self::FAMILY == Family::Soma && spikes_only)?;
+        Some(vec![Shape::new(PayloadKind::Spikes, &current.units)])
+    }
+
     /// Builds the component for what is wired to it.
     ///
     /// # Errors
@@ -300,13 +322,16 @@ pub struct Alias {
 /// A component with its state, as controllers hold it: of any type.
 pub trait Instance: Send {
     /// Ports that it takes from.
-    fn inputs(&self) -> &'static [PortSpec];
+    fn inputs(&self) -> &[PortSpec];
 
     /// Ports that it gives to.
-    fn outputs(&self) -> &'static [PortSpec];
+    fn outputs(&self) -> &[PortSpec];
 
     /// What others may read and write.
-    fn properties(&self) -> &'static [PropertySpec];
+    fn properties(&self) -> &[PropertySpec];
+
+    /// The shape that is wired to an input port; `None` where nothing is.
+    fn input_shape(&self, port: &str) -> Option<Shape>;
 
     /// The shape at each output port, in their order.
     fn output_shapes(&self) -> Vec<Shape>;
@@ -322,14 +347,39 @@ pub trait Instance: Send {
     /// When a payload is missing or does not fit its port; the state is then as before.
     fn step(&mut self, inputs: PortValues) -> Result<PortValues, PortError>;
 
+    /// One step of payloads that are known to fit, as the wiring of a controller makes sure.
+    ///
+    /// # Panics
+    /// If one is missing or does not fit its port.
+    fn forward(&mut self, inputs: PortValues) -> PortValues;
+
     /// Back to the initial state; parameters stay.
     fn reset(&mut self);
+
+    /// The modules inside, by name; none in a component.
+    fn modules(&self) -> Vec<(&str, &dyn Instance)> {
+        Vec::new()
+    }
+
+    /// A module inside, to be changed.
+    fn module_mut(&mut self, _name: &str) -> Option<&mut dyn Instance> {
+        None
+    }
+
+    /// How much it holds.
+    fn footprint(&self) -> Footprint;
 
     /// The value of a property.
     ///
     /// # Errors
     /// When there is none of this name.
     fn property(&self, name: &str) -> Result<Payload, PortError>;
+
+    /// The shape of a property, with all its axes.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    fn property_shape(&self, name: &str) -> Result<Shape, PortError>;
 
     /// Writes a property.
     ///
@@ -351,6 +401,24 @@ pub trait Instance: Send {
     /// # Errors
     /// When a part is missing, unknown or of another shape; the state is then as before.
     fn restore(&mut self, saved: &Saved) -> Result<(), StateError>;
+}
+
+/// How much a module holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Footprint {
+    /// Numbers that make up its parameters.
+    pub parameters: usize,
+    /// Bytes of its parameters and its state.
+    pub bytes: usize,
+}
+
+impl std::iter::Sum for Footprint {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Self::default(), |sum, part| Self {
+            parameters: sum.parameters + part.parameters,
+            bytes: sum.bytes + part.bytes,
+        })
+    }
 }
 
 /// A component with its state.
@@ -409,16 +477,25 @@ impl<C: Component> Running<C> {
 }
 
 impl<C: Component> Instance for Running<C> {
-    fn inputs(&self) -> &'static [PortSpec] {
+    fn inputs(&self) -> &[PortSpec] {
         C::Inputs::PORTS
     }
 
-    fn outputs(&self) -> &'static [PortSpec] {
+    fn outputs(&self) -> &[PortSpec] {
         C::Outputs::PORTS
     }
 
-    fn properties(&self) -> &'static [PropertySpec] {
+    fn properties(&self) -> &[PropertySpec] {
         C::PROPERTIES
+    }
+
+    fn input_shape(&self, port: &str) -> Option<Shape> {
+        self.inputs.get(port).cloned()
+    }
+
+    fn footprint(&self) -> Footprint {
+        let parameters = self.component.num_params();
+        Footprint { parameters, bytes: 4 * parameters + state::size(self.state().clone()) }
     }
 
     fn output_shapes(&self) -> Vec<Shape> {
@@ -438,6 +515,11 @@ impl<C: Component> Instance for Running<C> {
         Ok(self.advance(C::Inputs::from_values(inputs)?).into_values())
     }
 
+    fn forward(&mut self, inputs: PortValues) -> PortValues {
+        let inputs = C::Inputs::from_values(inputs).unwrap_or_else(|error| panic!("{error}"));
+        self.advance(inputs).into_values()
+    }
+
     fn reset(&mut self) {
         self.state = Some(self.component.initial_state(self.batch));
     }
@@ -445,6 +527,11 @@ impl<C: Component> Instance for Running<C> {
     fn property(&self, name: &str) -> Result<Payload, PortError> {
         self.known(name)?;
         Ok(self.component.property(self.state(), name).expect("a property of the list has a value"))
+    }
+
+    fn property_shape(&self, name: &str) -> Result<Shape, PortError> {
+        let shape = self.component.property_shape(name);
+        shape.map_or_else(|| self.property(name).map(|value| value.shape()), Ok)
     }
 
     fn set_property(&mut self, name: &str, value: Payload) -> Result<(), PortError> {

@@ -10,6 +10,7 @@
 //! * [`payload`], [`mod@ports`]: what travels between components, and where it goes in and out.
 //! * [`join`]: payloads put one after the other, and picked from.
 //! * [`mod@state`]: what a component remembers, by name.
+//! * [`model`]: modules and their wiring as a file describes them: addresses, defaults, differences.
 //! * [`component`], [`registry`]: components, and how they are found by name; [`build`]: their parameters.
 
 pub mod build;
@@ -19,6 +20,7 @@ pub mod device;
 mod draw;
 pub mod init;
 pub mod join;
+pub mod model;
 pub mod parameter;
 pub mod payload;
 pub mod ports;

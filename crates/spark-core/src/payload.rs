@@ -221,6 +221,47 @@ impl Payload {
 }
 
 impl Payload {
+    /// Its type and the number of its units, which it knows flat only.
+    ///
+    /// # Examples
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use spark_core::payload::{Kernel, Payload};
+    ///
+    /// let kernel = Payload::from(Kernel(Tensor::zeros([5, 3], &Device::flex())));
+    /// assert_eq!(kernel.shape().to_string(), "kernel [3, 5]");
+    /// ```
+    pub fn shape(&self) -> Shape {
+        let plain = |units: &[usize]| Shape::new(self.kind(), units);
+        match self {
+            Self::Spikes(spikes) => match &spikes.arrival {
+                Arrival::Units(spikes) => plain(&spikes.dims()[1..]),
+                Arrival::Pairs(spikes) => {
+                    let [_, pre, post] = spikes.dims();
+                    Shape::pairs(&[post], &[pre])
+                }
+                Arrival::Delayed { delays, .. } => {
+                    let [pre, post] = delays.steps().dims();
+                    Shape::delayed(&[post], &[pre], delays.max())
+                }
+            },
+            Self::Currents(Currents(x)) | Self::Potentials(Potentials(x)) | Self::Floats(Floats(x)) => {
+                plain(&x.dims()[1..])
+            }
+            Self::Integers(Integers(x)) => plain(&x.dims()[1..]),
+            Self::Mask(Mask(x)) => plain(&x.dims()),
+            Self::IntegerMask(IntegerMask(x)) => plain(&x.dims()),
+            Self::Kernel(Kernel(x)) => {
+                let [pre, post] = x.dims();
+                plain(&[post, pre])
+            }
+            Self::DelayKernel(DelayKernel(x)) => {
+                let [pre, post] = x.dims();
+                plain(&[post, pre])
+            }
+        }
+    }
+
     /// Checks that it has the shape of a port, for `batch` samples.
     ///
     /// # Errors

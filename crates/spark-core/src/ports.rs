@@ -1,6 +1,8 @@
 //! The ports of modules: what they take and give, by name.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use crate::payload::{Payload, PayloadKind, PayloadType, Shape};
 
@@ -36,10 +38,28 @@ impl PortSpec {
         self.kind.map_or("any", PayloadKind::name)
     }
 
+    /// A port of a controller, under a name that is kept as long as the program runs.
+    pub fn of_controller(name: &str, kind: Option<PayloadKind>, optional: bool) -> Self {
+        Self { name: intern(name), kind, optional, many: false, description: "" }
+    }
+
     /// The name of port number `index` of the many that it stands for.
     fn numbered(name: &str, index: usize) -> String {
         format!("{name}_{index}")
     }
+}
+
+/// The one copy of a name that lives as long as the program: controllers get the names of their ports from
+/// files, and every step speaks of them.
+pub fn intern(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let name = Box::leak(name.to_owned().into_boxed_str());
+    names.insert(name);
+    name
 }
 
 /// Names and shapes of output ports, those that stand for many written out; such a port is the last one.

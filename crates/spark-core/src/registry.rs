@@ -1,16 +1,21 @@
-//! The components that a program knows, gathered when it is linked.
+//! The components, neurons and brains that a program knows, gathered when it is linked.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::fmt;
 
+use std::borrow::Cow;
+use std::sync::{PoisonError, RwLock};
+
 use crate::component::{Alias, BuildError, Component, ComponentConfig, Context, Family, Instance};
 use crate::config::ConfigError;
-use crate::ports::{InputShapes, PortSpec, Ports, PropertySpec};
+use crate::model::{Settings, is_name};
+use crate::payload::Shape;
+use crate::ports::{self, InputShapes, PortSpec, Ports, PropertySpec};
 use crate::schema::{self, Field};
 use crate::validate::Problems;
 
-/// What is known of a registered component.
+/// What is known of a registered component, or of a controller such as a neuron.
 pub struct Registration {
     /// The name in configurations.
     pub name: &'static str,
@@ -31,8 +36,16 @@ pub struct Registration {
     /// What others may read and write.
     pub properties: &'static [PropertySpec],
     schema: fn() -> Value,
-    default: fn() -> Value,
+    default: Preset,
     parse: Parse,
+}
+
+/// Where the default of a configuration comes from.
+enum Preset {
+    /// From code.
+    Code(fn() -> Settings),
+    /// From a file.
+    Given(Settings),
 }
 
 impl fmt::Debug for Registration {
@@ -41,11 +54,12 @@ impl fmt::Debug for Registration {
     }
 }
 
-/// Reads a configuration; an error is the path of the field and what is wrong with it.
-type Parse = fn(Value) -> Result<Box<dyn AnyConfig>, (String, String)>;
+/// Reads the complete configuration of what is registered under a name; an error is the path of the field and
+/// what is wrong with it.
+pub type Parse = fn(&'static str, Settings) -> Result<Box<dyn AnyConfig>, (String, String)>;
 
 /// Fields that an alias sets, and their values.
-pub type Preset = &'static [(&'static str, f32)];
+pub type AliasFields = &'static [(&'static str, f32)];
 
 inventory::collect!(Registration);
 
@@ -77,9 +91,40 @@ impl Registration {
             outputs: <<C::Component as Component>::Outputs as Ports>::PORTS,
             properties: <C::Component as Component>::PROPERTIES,
             schema: || schemars::schema_for!(C).into(),
-            default: || serde_json::to_value(C::default()).unwrap_or_default(),
+            default: Preset::Code(|| fields_of(&C::default()).into()),
             parse: typed::<C>,
         }
+    }
+
+    /// A controller: its ports follow from its modules.
+    pub const fn controller(
+        name: &'static str,
+        family: Family,
+        summary: &'static str,
+        schema: fn() -> Value,
+        default: fn() -> Settings,
+        parse: Parse,
+    ) -> Self {
+        Self {
+            name,
+            aliases: &[],
+            family,
+            summary,
+            equation: "",
+            source: "",
+            inputs: &[],
+            outputs: &[],
+            properties: &[],
+            schema,
+            default: Preset::Code(default),
+            parse,
+        }
+    }
+
+    /// The ports of its default configuration.
+    pub fn interface(&self) -> Interface {
+        let default = self.default_settings();
+        (self.parse)(self.name, default).map(|config| config.interface()).unwrap_or_default()
     }
 
     /// The JSON schema of its configuration.
@@ -92,36 +137,130 @@ impl Registration {
         schema::fields(&self.schema())
     }
 
-    /// The configuration with every default.
+    /// The fields of the configuration with every default.
     pub fn default_config(&self) -> Value {
-        (self.default)()
+        Value::Object(self.default_settings().fields)
     }
 
-    /// Reads a configuration; `origin` names its source in errors.
+    /// The configuration with every default, for a controller with its modules.
+    pub fn default_settings(&self) -> Settings {
+        match &self.default {
+            Preset::Code(default) => default(),
+            Preset::Given(settings) => settings.clone(),
+        }
+    }
+
+    /// Reads the fields of a configuration; `origin` names its source in errors.
     ///
     /// # Errors
     /// When a field is unknown or of a wrong type.
     pub fn parse(&self, value: Value, origin: &str) -> Result<Box<dyn AnyConfig>, ConfigError> {
-        (self.parse)(value).map_err(|(field, message)| ConfigError::Content {
-            origin: origin.to_owned(),
-            field,
-            message,
-        })
+        let content =
+            |(field, message)| ConfigError::Content { origin: origin.to_owned(), field, message };
+        let fields = Map::deserialize(&value).map_err(|error| content((".".to_owned(), error.to_string())))?;
+        self.parse_settings(fields.into()).map_err(content)
+    }
+
+    /// Reads a configuration, which may leave fields and modules out.
+    ///
+    /// # Errors
+    /// The path of the field that is unknown or of a wrong type, and what is wrong with it.
+    pub fn parse_settings(&self, settings: Settings) -> Result<Box<dyn AnyConfig>, (String, String)> {
+        (self.parse)(self.name, settings)
     }
 }
 
-fn typed<C: ComponentConfig>(value: Value) -> Result<Box<dyn AnyConfig>, (String, String)> {
-    let config: Result<C, _> = serde_path_to_error::deserialize(value);
+fn typed<C: ComponentConfig>(
+    _: &'static str,
+    settings: Settings,
+) -> Result<Box<dyn AnyConfig>, (String, String)> {
+    if !settings.modules.is_empty() {
+        return Err(("modules".to_owned(), format!("{} has no modules inside", C::NAME)));
+    }
+    let config: Result<C, _> = serde_path_to_error::deserialize(Value::Object(settings.fields));
     match config {
         Ok(config) => Ok(Box::new(config)),
         Err(error) => Err((error.path().to_string(), error.inner().to_string())),
     }
 }
 
-/// The configuration of any component.
+/// The fields of a configuration, numbers written as short as they can be.
+pub fn fields_of<C: serde::Serialize>(config: &C) -> Map<String, Value> {
+    let mut value = serde_json::to_value(config).unwrap_or_default();
+    shorten(&mut value);
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+/// Replaces numbers that are those of an `f32` by the shortest decimals that mean the same `f32`.
+fn shorten(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let wide = number.as_f64().unwrap_or_default();
+            let narrow = wide as f32;
+            if f64::from(narrow) == wide
+                && let Some(short) = narrow.to_string().parse().ok().and_then(serde_json::Number::from_f64)
+            {
+                *number = short;
+            }
+        }
+        Value::Array(entries) => entries.iter_mut().for_each(shorten),
+        Value::Object(fields) => fields.values_mut().for_each(shorten),
+        _ => {}
+    }
+}
+
+/// The ports and properties of a module.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interface {
+    /// Ports that it takes from.
+    pub inputs: Vec<PortSpec>,
+    /// Ports that it gives to.
+    pub outputs: Vec<PortSpec>,
+    /// What others may read and write.
+    pub properties: Vec<PropertySpec>,
+}
+
+impl Interface {
+    /// The input port of a name, or the one that stands for many.
+    pub fn input(&self, name: &str) -> Option<&PortSpec> {
+        let named = self.inputs.iter().find(|port| !port.many && port.name == name);
+        named.or_else(|| self.inputs.iter().find(|port| port.many))
+    }
+
+    /// The output port of a name, or the one that stands for many.
+    pub fn output(&self, name: &str) -> Option<&PortSpec> {
+        let named = self.outputs.iter().find(|port| !port.many && port.name == name);
+        named.or_else(|| {
+            let numbered = |port: &&PortSpec| {
+                let number = name.strip_prefix(port.name).and_then(|rest| rest.strip_prefix('_'));
+                port.many && number.is_some_and(|number| number.parse::<usize>().is_ok())
+            };
+            self.outputs.iter().find(numbered)
+        })
+    }
+
+    /// The property of a name.
+    pub fn property(&self, name: &str) -> Option<&PropertySpec> {
+        self.properties.iter().find(|property| property.name == name)
+    }
+}
+
+/// Output ports and their shapes.
+pub type OutputShapes = Vec<(Cow<'static, str>, Shape)>;
+
+/// The configuration of any module: a component or a controller.
 pub trait AnyConfig: fmt::Debug + Send + Sync {
-    /// The name of its component.
+    /// The name of what it describes.
     fn name(&self) -> &'static str;
+
+    /// The ports and properties of what it describes.
+    fn interface(&self) -> Interface;
+
+    /// Output ports whose shapes are known from this much of the wiring, before the module is built.
+    fn infer(&self, inputs: &InputShapes) -> OutputShapes;
 
     /// Checks everything; `path` is where the configuration stands, empty at the top.
     fn validate(&self, path: &str, problems: &mut Problems);
@@ -137,13 +276,36 @@ pub trait AnyConfig: fmt::Debug + Send + Sync {
         context: &Context,
     ) -> Result<Box<dyn Instance>, BuildError>;
 
-    /// As JSON.
-    fn to_value(&self) -> Value;
+    /// The shapes of its inputs as far as it states them itself.
+    fn declared_inputs(&self) -> InputShapes {
+        InputShapes::default()
+    }
+
+    /// All fields, and for a controller its modules.
+    fn settings(&self) -> Settings;
+
+    /// The fields as JSON.
+    fn to_value(&self) -> Value {
+        Value::Object(self.settings().fields)
+    }
 }
 
 impl<C: ComponentConfig> AnyConfig for C {
     fn name(&self) -> &'static str {
         C::NAME
+    }
+
+    fn interface(&self) -> Interface {
+        Interface {
+            inputs: <<C::Component as Component>::Inputs as Ports>::PORTS.to_vec(),
+            outputs: <<C::Component as Component>::Outputs as Ports>::PORTS.to_vec(),
+            properties: <C::Component as Component>::PROPERTIES.to_vec(),
+        }
+    }
+
+    fn infer(&self, inputs: &InputShapes) -> OutputShapes {
+        let shapes = ComponentConfig::infer(self, inputs).unwrap_or_default();
+        ports::written_out(<<C::Component as Component>::Outputs as Ports>::PORTS, shapes)
     }
 
     fn validate(&self, path: &str, problems: &mut Problems) {
@@ -159,8 +321,8 @@ impl<C: ComponentConfig> AnyConfig for C {
         Ok(Box::new(self.run(inputs, batch, context)?))
     }
 
-    fn to_value(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+    fn settings(&self) -> Settings {
+        fields_of(self).into()
     }
 }
 
@@ -178,19 +340,87 @@ fn suggestion(near: &[&str]) -> String {
     if near.is_empty() { String::new() } else { format!(": did you mean {}?", near.join(" or ")) }
 }
 
-/// All registered components, by family and name.
+/// What was registered while the program ran.
+static DEFINED: RwLock<Vec<&'static Registration>> = RwLock::new(Vec::new());
+
+fn defined() -> Vec<&'static Registration> {
+    DEFINED.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Everything that is registered, by family and name.
 pub fn all() -> Vec<&'static Registration> {
-    let mut all: Vec<&Registration> = inventory::iter::<Registration>().collect();
+    let mut all: Vec<&Registration> = inventory::iter::<Registration>().chain(defined()).collect();
     all.sort_by_key(|registration| (registration.family, registration.name));
     all
+}
+
+/// A name that cannot be given to a neuron.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DefineError {
+    /// It has signs that addresses use, or none at all.
+    #[error("found the name `{0}`, expected one without dots, spaces and brackets")]
+    Name(String),
+    /// Something else has this name.
+    #[error("`{0}` is registered already, with another configuration")]
+    Taken(String),
+    /// What it is based on is unknown, or no controller.
+    #[error("`{name}` is based on `{base}`: {message}")]
+    Base {
+        /// The name.
+        name: String,
+        /// What it is based on.
+        base: String,
+        /// What is wrong with that.
+        message: String,
+    },
+}
+
+/// Registers a neuron or brain under a name of its own while the program runs: `base` with these settings as
+/// the default. Registering the same once more changes nothing.
+///
+/// # Errors
+/// When the name is taken by something else, or the base is no controller.
+pub fn define(
+    name: &str,
+    summary: &str,
+    base: &str,
+    settings: Settings,
+) -> Result<&'static Registration, DefineError> {
+    if !is_name(name) {
+        return Err(DefineError::Name(name.to_owned()));
+    }
+    let wrong =
+        |message: String| DefineError::Base { name: name.to_owned(), base: base.to_owned(), message };
+    let (parent, _) = find(base).map_err(|error| wrong(error.to_string()))?;
+    if !matches!(parent.family, Family::Neuron | Family::Brain) {
+        return Err(wrong(format!("found a {}, expected a neuron or a brain", parent.family)));
+    }
+    let mut defined = DEFINED.write().unwrap_or_else(PoisonError::into_inner);
+    let known = inventory::iter::<Registration>().chain(defined.iter().copied()).find(|known| known.name == name);
+    match known {
+        Some(known) if matches!(&known.default, Preset::Given(given) if *given == settings) => Ok(known),
+        Some(_) => Err(DefineError::Taken(name.to_owned())),
+        None => {
+            let leaked = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
+            // Lives as long as the program, as all registrations do.
+            let registration: &'static Registration = Box::leak(Box::new(Registration {
+                name: leaked(name),
+                summary: leaked(summary),
+                default: Preset::Given(settings),
+                ..Registration::controller("", parent.family, "", parent.schema, Settings::default, parent.parse)
+            }));
+            defined.push(registration);
+            Ok(registration)
+        }
+    }
 }
 
 /// The component of a name or alias, and what an alias sets.
 ///
 /// # Errors
 /// When there is none; names that are much like it are suggested.
-pub fn find(name: &str) -> Result<(&'static Registration, Preset), UnknownComponent> {
-    for registration in inventory::iter::<Registration>() {
+pub fn find(name: &str) -> Result<(&'static Registration, AliasFields), UnknownComponent> {
+    for registration in inventory::iter::<Registration>().chain(defined()) {
         if registration.name == name {
             return Ok((registration, &[]));
         }
@@ -250,10 +480,9 @@ fn distance(a: &str, b: &str) -> usize {
 /// # Errors
 /// When the component is unknown.
 pub fn changed(config: &dyn AnyConfig) -> Result<Map<String, Value>, UnknownComponent> {
-    let default = find(config.name())?.0.default_config();
-    let value = config.to_value();
-    let fields = Map::deserialize(&value).unwrap_or_default();
-    Ok(fields.into_iter().filter(|(name, value)| default[name] != *value).collect())
+    let default = find(config.name())?.0.default_settings().fields;
+    let fields = config.settings().fields;
+    Ok(fields.into_iter().filter(|(name, value)| default.get(name) != Some(value)).collect())
 }
 
 #[cfg(test)]

@@ -129,6 +129,36 @@ pub fn save<S: State>(state: S) -> Saved {
     saver.saved
 }
 
+/// Bytes that a state takes on its device.
+pub fn size<S: State>(state: S) -> usize {
+    let mut size = Size(0);
+    let _ = state.map(&mut size);
+    size.0
+}
+
+struct Size(usize);
+
+impl StateMapper for Size {
+    fn enter(&mut self, _: &str) {}
+
+    fn leave(&mut self) {}
+
+    fn float<const D: usize>(&mut self, plane: Tensor<D>) -> Tensor<D> {
+        self.0 += plane.shape().num_elements() * plane.dtype().size();
+        plane
+    }
+
+    fn int<const D: usize>(&mut self, plane: Tensor<D, Int>) -> Tensor<D, Int> {
+        self.0 += plane.shape().num_elements() * plane.dtype().size();
+        plane
+    }
+
+    fn count(&mut self, count: u64) -> u64 {
+        self.0 += size_of::<u64>();
+        count
+    }
+}
+
 /// A state that cannot be restored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
@@ -156,6 +186,20 @@ pub enum StateError {
         /// What is wrong.
         message: String,
     },
+}
+
+impl StateError {
+    /// The same error of a module inside another one.
+    #[must_use]
+    pub fn within(self, module: &str) -> Self {
+        let full = |path: String| format!("{module}.{path}");
+        match self {
+            Self::Missing(path) => Self::Missing(full(path)),
+            Self::Unknown(path) => Self::Unknown(full(path)),
+            Self::Shape { path, found, expected } => Self::Shape { path: full(path), found, expected },
+            Self::Content { path, message } => Self::Content { path: full(path), message },
+        }
+    }
 }
 
 /// The state with every leaf replaced by what was saved, of the same shapes and on the same device.

@@ -6,7 +6,9 @@
 
 pub mod components;
 mod config;
+pub mod controllers;
 pub mod interfaces;
 pub mod layers;
+pub mod neurons;
 
 pub use layers::{Stateful, Temporal};

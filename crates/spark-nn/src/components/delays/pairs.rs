@@ -5,7 +5,7 @@ use burn::tensor::{Int, Tensor};
 use spark_core::build::Builder;
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
 use spark_core::parameter::{Distribution, Draw};
-use spark_core::payload::{Arrival, DelayKernel, Payload, Shape, Spikes, signs};
+use spark_core::payload::{Arrival, DelayKernel, Payload, PayloadKind, Shape, Spikes, signs};
 use spark_core::ports::{InputShapes, PortError, PropertySpec};
 use spark_core::{Parameter, Problems};
 use spark_kernels::{DelayRing, Delays};
@@ -117,6 +117,10 @@ impl Component for N2NDelays {
 
     fn property(&self, _: &PairRings, name: &str) -> Option<Payload> {
         (name == KERNEL.name).then(|| DelayKernel(self.kernel.val()).into())
+    }
+
+    fn property_shape(&self, _: &str) -> Option<Shape> {
+        Some(Shape::new(PayloadKind::DelayKernel, &[&self.post[..], &self.pre].concat()))
     }
 
     fn set_property(&mut self, _: &mut PairRings, _: &str, value: Payload) -> Result<(), PortError> {

@@ -178,6 +178,10 @@ impl Component for ConductanceSynapses {
         kernel::property(&self.kernel, name)
     }
 
+    fn property_shape(&self, _: &str) -> Option<Shape> {
+        Some(self.ends.kernel())
+    }
+
     fn set_property(&mut self, _: &mut ConductanceState, _: &str, value: Payload) -> Result<(), PortError> {
         kernel::write(&mut self.kernel, value, &self.ends)
     }
@@ -239,6 +243,10 @@ impl ComponentConfig for ConductanceSynapsesConfig {
 
     fn check(&self, path: &str, problems: &mut Problems) {
         check_units(&self.units, path, problems);
+    }
+
+    fn infer(&self, _: &InputShapes) -> Option<Vec<Shape>> {
+        kernel::currents_onto(&self.units)
     }
 
     fn build(&self, inputs: &InputShapes, context: &Context) -> Result<ConductanceSynapses, Defect> {

@@ -6,7 +6,7 @@ use spark_core::Parameter;
 use spark_core::build::Builder;
 use spark_core::component::Defect;
 use spark_core::parameter::{Distribution, Draw};
-use spark_core::payload::{Arrival, Kernel, Payload, PayloadKind, Spikes, signs};
+use spark_core::payload::{Arrival, Kernel, Payload, PayloadKind, Shape, Spikes, signs};
 use spark_core::ports::{InputShapes, PortError, PropertySpec, typed};
 use spark_kernels::spike_matmul;
 
@@ -62,6 +62,16 @@ impl Ends {
     pub fn dims(&self) -> [usize; 2] {
         [&self.pre, &self.post].map(|units| units.iter().product())
     }
+
+    /// The shape of the kernel: postsynaptic axes, then presynaptic ones.
+    pub(super) fn kernel(&self) -> Shape {
+        Shape::new(PayloadKind::Kernel, &[&self.post[..], &self.pre].concat())
+    }
+}
+
+/// The outputs of synapses onto these units, whatever is wired to them: synapses may stand in a loop.
+pub(super) fn currents_onto(post: &[usize]) -> Option<Vec<Shape>> {
+    (!post.is_empty()).then(|| vec![Shape::new(PayloadKind::Currents, post)])
 }
 
 /// A kernel `[pre, post]`, not trained unless somebody says so.

@@ -212,6 +212,10 @@ impl ComponentConfig for SparseLinearSynapsesConfig {
         }
     }
 
+    fn infer(&self, _: &InputShapes) -> Option<Vec<Shape>> {
+        super::kernel::currents_onto(&self.units)
+    }
+
     fn build(&self, inputs: &InputShapes, context: &Context) -> Result<SparseLinearSynapses, Defect> {
         let wired = inputs.require("spikes", PayloadKind::Spikes)?;
         if wired.pairs {

@@ -222,6 +222,10 @@ impl<M: TraceModel> Component for FilteredSynapses<M> {
         kernel::property(&self.kernel, name)
     }
 
+    fn property_shape(&self, _: &str) -> Option<Shape> {
+        Some(self.ends.kernel())
+    }
+
     fn set_property(&mut self, _: &mut Self::State, _: &str, value: Payload) -> Result<(), PortError> {
         kernel::write(&mut self.kernel, value, &self.ends)
     }
@@ -298,6 +302,10 @@ impl ComponentConfig for TracedSynapsesConfig {
         check_units(&self.units, path, problems);
     }
 
+    fn infer(&self, _: &InputShapes) -> Option<Vec<Shape>> {
+        kernel::currents_onto(&self.units)
+    }
+
     fn build(&self, inputs: &InputShapes, context: &Context) -> Result<TracedSynapses, Defect> {
         let ends = Ends::new(&self.units, inputs)?;
         let builder = Builder { context, seed: self.seed };
@@ -326,6 +334,10 @@ impl ComponentConfig for RDTracedSynapsesConfig {
 
     fn check(&self, path: &str, problems: &mut Problems) {
         check_units(&self.units, path, problems);
+    }
+
+    fn infer(&self, _: &InputShapes) -> Option<Vec<Shape>> {
+        kernel::currents_onto(&self.units)
     }
 
     fn build(&self, inputs: &InputShapes, context: &Context) -> Result<RDTracedSynapses, Defect> {
@@ -386,6 +398,10 @@ impl ComponentConfig for RFSTracedSynapsesConfig {
 
     fn check(&self, path: &str, problems: &mut Problems) {
         check_units(&self.units, path, problems);
+    }
+
+    fn infer(&self, _: &InputShapes) -> Option<Vec<Shape>> {
+        kernel::currents_onto(&self.units)
     }
 
     fn build(&self, inputs: &InputShapes, context: &Context) -> Result<RFSTracedSynapses, Defect> {

@@ -1,0 +1,19 @@
+//! Models: modules, how they are set and how they are wired, as a file or a builder describes them.
+//!
+//! Structure is typed ([`ModuleSpec`], [`Wire`]), settings are fields by name, so that one set of tools serves
+//! every component: [`Model::complete`] fills in defaults, [`Pattern`]s read and set fields, [`diff`](Model::diff)
+//! compares. What a field may hold is known to the configuration of its component alone.
+
+mod address;
+mod complete;
+mod diff;
+mod document;
+mod spec;
+mod wire;
+
+pub use address::{Address, Pattern, PatternError};
+pub use complete::{CompleteError, brief, complete, same};
+pub use diff::{Change, changes, merge};
+pub use document::{Definition, Model, SetError, VERSION};
+pub use spec::{ModuleSpec, Settings, Wiring};
+pub use wire::{Origin, Wire, WireError, is_name};

@@ -1,0 +1,16 @@
+//! Controllers: modules wired to one another, stepped as one.
+//!
+//! A [`NeuronConfig`] runs its modules in the order of their dependencies, each on what the others gave in the
+//! same step; a [`BrainConfig`] runs all of them on what they gave one step before, so that any loop is legal.
+//! Both are modules themselves and nest.
+//!
+//! [`wiring`] checks how modules are wired, [`assembly`] works out shapes and builds them, [`Controller`] runs
+//! them.
+
+mod assembly;
+mod config;
+mod controller;
+mod wiring;
+
+pub use config::{BrainConfig, NeuronConfig};
+pub use controller::{Controller, Observer, RunError};

@@ -1,0 +1,70 @@
+//! Neurons that are ready for use: delays, synapses, a soma and a rule that moves the synapses.
+//!
+//! All take `in_spikes` and give `out_spikes`, and are wired alike:
+//!
+//! ```text
+//! in_spikes → delays → synapses → soma → out_spikes
+//!               └──────────┐       │
+//!                 hebbian_rule ←───┘    kernel of the synapses → rule → back
+//! ```
+//!
+//! Any of their modules can be set, replaced or added to in a configuration, see
+//! [`complete`](spark_core::model::complete).
+
+mod adex;
+mod alif;
+mod lif;
+
+pub use adex::adex;
+pub use alif::alif;
+pub use lif::lif;
+
+use spark_core::ComponentConfig;
+use spark_core::model::ModuleSpec;
+
+use crate::components::delays::N2NDelaysConfig;
+use crate::components::plasticity::HebbianRuleConfig;
+use crate::controllers::NeuronConfig;
+
+/// Registers a neuron that a function makes.
+macro_rules! neuron {
+    ($name:literal, $summary:literal, $make:path) => {
+        spark_core::registry::inventory::submit! {
+            spark_core::registry::Registration::controller(
+                $name,
+                spark_core::component::Family::Neuron,
+                $summary,
+                || schemars::schema_for!($crate::controllers::NeuronConfig).into(),
+                || spark_core::registry::AnyConfig::settings(&$make()),
+                |name, settings| {
+                    let config = $crate::controllers::NeuronConfig::from_settings(name, settings)?;
+                    Ok(Box::new(config) as Box<dyn spark_core::registry::AnyConfig>)
+                },
+            )
+        }
+    };
+}
+
+use neuron;
+
+/// Delays, synapses, soma and Hebbian rule.
+fn hebbian<S: ComponentConfig, M: ComponentConfig>(name: &'static str, synapses: &S, soma: &M) -> NeuronConfig {
+    NeuronConfig::called(name)
+        .with(ModuleSpec::new("delays", &N2NDelaysConfig::default()).input("in_spikes", "__call__.in_spikes"))
+        .with(
+            ModuleSpec::new("synapses", synapses)
+                .input("spikes", "delays.out_spikes")
+                .effect("kernel", "hebbian_rule.kernel"),
+        )
+        .with(
+            ModuleSpec::new("soma", soma)
+                .input("current", "synapses.currents")
+                .output("out_spikes", "spikes"),
+        )
+        .with(
+            ModuleSpec::new("hebbian_rule", &HebbianRuleConfig::default())
+                .input("pre_spikes", "delays.out_spikes")
+                .input("post_spikes", "soma.spikes")
+                .input("kernel", "synapses#kernel"),
+        )
+}
