@@ -1,0 +1,96 @@
+//! Model files: Spark's own JSON, and the `.scfg` of the Python framework.
+
+mod json;
+
+use spark_core::model::Model;
+use std::path::{Path, PathBuf};
+
+/// The largest model file that is read, in bytes; packed files are measured unpacked.
+pub const LARGEST: u64 = 256 << 20;
+
+/// A model as it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The model.
+    pub model: Model,
+    /// What had to be put differently or could not be kept, each with its path in the file.
+    pub notes: Vec<String>,
+}
+
+/// A model file that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelFileError {
+    /// The file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There is a file already.
+    #[error("{} exists: pass --overwrite to replace it", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is larger than models are.
+    #[error("{}: found more than {limit} bytes, expected at most that", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// [`LARGEST`].
+        limit: u64,
+    },
+    /// What it holds is no model.
+    #[error("{}: at `{field}`: {message}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Path inside the document; `.` for the whole.
+        field: String,
+        /// What was found and expected.
+        message: String,
+    },
+}
+
+/// Reads a model: `.scfg` by its name, anything else as JSON.
+///
+/// # Errors
+/// When the file cannot be read, is too large, or holds no model.
+///
+/// # Examples
+/// ```
+/// use spark_core::model::Model;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("brain.json");
+/// let model = Model::new("Brain", Default::default());
+/// spark_io::model::write(&path, &model, false)?;
+/// assert_eq!(spark_io::model::read(&path)?.model, model);
+/// assert!(spark_io::model::write(&path, &model, false).unwrap_err().to_string().contains("--overwrite"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn read(path: &Path) -> Result<Loaded, ModelFileError> {
+    let io = |source| ModelFileError::Io { path: path.to_owned(), source };
+    if std::fs::metadata(path).map_err(io)?.len() > LARGEST {
+        return Err(ModelFileError::TooLarge { path: path.to_owned(), limit: LARGEST });
+    }
+    let bytes = std::fs::read(path).map_err(io)?;
+    json::read(&bytes, path)
+}
+
+/// Writes a model: `.scfg` by its name, anything else as JSON. Returns what could not be put the same way, each
+/// with its path in the model.
+///
+/// # Errors
+/// When there is a file and `overwrite` is not set, or it cannot be written; nothing is written then.
+pub fn write(path: &Path, model: &Model, overwrite: bool) -> Result<Vec<String>, ModelFileError> {
+    if path.exists() && !overwrite {
+        return Err(ModelFileError::Exists { path: path.to_owned() });
+    }
+    let (bytes, notes) = (json::write(model), Vec::new());
+    crate::write_atomically(path, &bytes)
+        .map_err(|source| ModelFileError::Io { path: path.to_owned(), source })?;
+    Ok(notes)
+}
