@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::fmt;
 
+pub use crate::alias::{Alias, Preset};
 use crate::payload::{Payload, Shape};
 use crate::ports::{self, InputShapes, PortError, PortSpec, PortValues, Ports, PropertySpec};
 use crate::state::{self, Saved, State, StateError};
@@ -286,15 +287,6 @@ impl Defect {
         problems.push(path, found, expected);
         Self::Problems(problems)
     }
-}
-
-/// Another name of a component, with the fields that it sets where a configuration does not.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Alias {
-    /// The name.
-    pub name: &'static str,
-    /// Fields and their values.
-    pub fields: &'static [(&'static str, f32)],
 }
 
 /// A component with its state, as controllers hold it: of any type.

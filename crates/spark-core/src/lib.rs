@@ -12,6 +12,7 @@
 //! * [`mod@state`]: what a component remembers, by name.
 //! * [`component`], [`registry`]: components, and how they are found by name; [`build`]: their parameters.
 
+mod alias;
 pub mod build;
 pub mod component;
 pub mod config;

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use spark_core::build::Builder;
-use spark_core::component::{Alias, ComponentConfig, Context, Defect, Family};
+use spark_core::component::{Alias, ComponentConfig, Context, Defect, Family, Preset};
 use spark_core::payload::PayloadKind;
 use spark_core::ports::InputShapes;
 use spark_kernels::SomaModel;
@@ -182,8 +182,11 @@ impl ComponentConfig for ExponentialSomaConfig {
 impl ComponentConfig for AdaptiveExponentialSomaConfig {
     const NAME: &'static str = "AdaptiveExponentialSoma";
     const ALIASES: &'static [Alias] = &[
-        Alias { name: "RefractoryExponentialSoma", fields: &[] },
-        Alias { name: "SimplifiedAdaptiveExponentialSoma", fields: &[("adaptation_subthreshold", 0.0)] },
+        Alias { fields: &[("cooldown", Preset::Number(2.0))], ..Alias::new("RefractoryExponentialSoma") },
+        Alias {
+            fields: &[("cooldown", Preset::Number(2.0)), ("adaptation_subthreshold", Preset::Number(0.0))],
+            ..Alias::new("SimplifiedAdaptiveExponentialSoma")
+        },
     ];
     const FAMILY: Family = Family::Soma;
     const SUMMARY: &'static str = "Exponential integrate-and-fire units with refractoriness and adaptation";

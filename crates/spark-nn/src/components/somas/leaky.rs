@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use spark_core::build::{Builder, decay, rate};
-use spark_core::component::{Alias, ComponentConfig, Context, Defect, Family};
+use spark_core::component::{Alias, ComponentConfig, Context, Defect, Family, Preset};
 use spark_core::payload::PayloadKind;
 use spark_core::ports::InputShapes;
 use spark_kernels::SomaModel;
@@ -149,8 +149,11 @@ impl ComponentConfig for LeakySomaConfig {
 impl ComponentConfig for AdaptiveLeakySomaConfig {
     const NAME: &'static str = "AdaptiveLeakySoma";
     const ALIASES: &'static [Alias] = &[
-        Alias { name: "RefractoryLeakySoma", fields: &[] },
-        Alias { name: "StrictRefractoryLeakySoma", fields: &[] },
+        Alias { fields: &[("cooldown", Preset::Number(2.0))], ..Alias::new("RefractoryLeakySoma") },
+        Alias {
+            fields: &[("cooldown", Preset::Number(2.0)), ("clamp_duration", Preset::SameAs("cooldown"))],
+            ..Alias::new("StrictRefractoryLeakySoma")
+        },
     ];
     const FAMILY: Family = Family::Soma;
     const SUMMARY: &'static str = "Leaky integrate-and-fire units with refractoriness and adaptation";
