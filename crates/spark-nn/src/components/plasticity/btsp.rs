@@ -184,7 +184,7 @@ impl Component for Btsp {
         ]
     }
 
-    fn initial_state(&self, batch: usize) -> BtspState {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> BtspState {
         let device = &self.is_tau.val().device();
         BtspState {
             eligibility: PreTrace::new(&self.eligible(), batch, device),

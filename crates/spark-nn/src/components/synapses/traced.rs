@@ -188,10 +188,10 @@ impl<M: TraceModel> Component for FilteredSynapses<M> {
         None // The kernel is no part of it.
     }
 
-    fn initial_state(&self, batch: usize) -> FilterState<M::State> {
+    fn initial_state(&self, plan: &M::Plan, batch: usize) -> FilterState<M::State> {
         let [pre, post] = self.ends.dims();
         let entries = if self.contracted { post } else { pre * post };
-        FilterState { current_tracer: self.tracer.initial_state(&self.plan(), batch, entries) }
+        FilterState { current_tracer: self.tracer.initial_state(plan, batch, entries) }
     }
 
     fn step(
