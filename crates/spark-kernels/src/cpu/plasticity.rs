@@ -15,14 +15,19 @@ use crate::plasticity::{PlasticityOptions, TargetDynamics, Terms};
 /// Presynaptic units that one thread takes at a time.
 pub(super) const ROWS: usize = 32;
 
-/// Synapses to visit from which a second thread is worth waking.
+/// Synapses to visit one by one from which a second thread is worth waking.
 const PARALLEL: usize = 1 << 15;
+
+/// Neighbouring synapses that are moved in the time of one that is visited alone.
+pub(super) const SIDE_BY_SIDE: usize = 8;
 
 /// Bounds, rate and third factor of the synapses of a unit.
 pub(super) struct Settle<'a> {
     pub rate: f32,
     pub min: f32,
-    pub max: &'a [f32],
+    pub max: f32,
+    /// An upper bound for every synapse, in place of `max`.
+    pub each_max: Option<&'a [f32]>,
     pub modulation: Option<&'a [f32]>,
     pub soft: bool,
 }
@@ -31,13 +36,14 @@ impl Settle<'_> {
     #[inline(always)]
     fn weight(&self, i: usize, weight: f32, change: f32) -> f32 {
         let change = self.modulation.map_or(change, |modulation| change * modulation[i]);
+        let max = self.each_max.map_or(self.max, |max| max[i]);
         let mut change = change * self.rate;
         if self.soft {
-            let room = if change > 0.0 { self.max[i] - weight } else { weight - self.min };
-            change = change * room / (self.max[i] - self.min);
+            let room = if change > 0.0 { max - weight } else { weight - self.min };
+            change = change * room / (max - self.min);
         }
         let weight = weight + change;
-        let weight = if weight > self.max[i] { self.max[i] } else { weight };
+        let weight = if weight > max { max } else { weight };
         if weight < self.min { self.min } else { weight }
     }
 }
@@ -66,21 +72,27 @@ pub(crate) fn step<B: HostBackend>(
         return Some(());
     }
 
-    let columns = spikes.columns();
-    let same = vec![options.max; post];
-    let block = |start: usize, weight: &mut [f32], z: &mut [f32]| {
-        let mut sums = Sums::new(post);
+    let fired = spikes.fired();
+    let block = |sums: &mut Sums, start: usize, weight: &mut [f32], z: &mut [f32]| {
         let mut z = z.chunks_exact_mut(post);
         for (unit, weight) in (start..).zip(weight.chunks_exact_mut(post)) {
             let row = unit * post..(unit + 1) * post;
             let settle = Settle {
                 rate: options.rate / options.samples as f32,
                 min: options.min,
-                max: terms.max.as_deref().map_or(&same, |max| &max[row.clone()]),
+                max: options.max,
+                each_max: terms.max.as_deref().map(|max| &max[row.clone()]),
                 modulation: terms.modulation.as_deref().map(|modulation| &modulation[row]),
                 soft: options.soft,
             };
-            spikes.add(unit, [0..spikes.rows[0], 0..spikes.rows[1]], &mut sums);
+            spikes.add_arriving(unit, 0..spikes.rows[0], sums);
+            if pull.is_none() && !sums.all && sums.delays.is_empty() {
+                spikes.each_fired(unit, &fired, &mut sums.seen, |i, change| {
+                    weight[i] = settle.weight(i, weight[i], change);
+                });
+                continue;
+            }
+            spikes.add_fired(unit, 0..spikes.rows[1], sums);
             if let Some(pull) = &pull {
                 relax(weight, z.next().zip(dynamics), pull, &mut sums.values);
                 sums.all = true;
@@ -96,26 +108,24 @@ pub(crate) fn step<B: HostBackend>(
                 settle_some(weight, &mut sums.values, arrived, &settle);
             }
             if std::mem::take(&mut sums.spiked) {
-                settle_some(weight, &mut sums.values, &columns, &settle);
+                settle_some(weight, &mut sums.values, &fired.units, &settle);
             }
         }
     };
-    let size = if pull.is_some() { pre * post } else { spikes.size(pre) };
-    let blocks = weight.chunks_mut(ROWS * post).len();
+    let size = if pull.is_some() { pre * post / SIDE_BY_SIDE } else { spikes.size(pre) };
+    if size <= PARALLEL {
+        block(&mut Sums::new(post), 0, weight, z);
+        return Some(());
+    }
     // Without a target there is nothing to cut, but every block wants its piece of it.
-    let mut pieces: Vec<&mut [f32]> = Vec::with_capacity(blocks);
-    for _ in 0..blocks {
+    let mut pieces: Vec<&mut [f32]> = Vec::with_capacity(pre.div_ceil(ROWS));
+    for _ in 0..pre.div_ceil(ROWS) {
         let (piece, rest) = z.split_at_mut((ROWS * post).min(z.len()));
         pieces.push(piece);
         z = rest;
     }
-    if size > PARALLEL {
-        let parts = weight.par_chunks_mut(ROWS * post).zip(pieces).enumerate();
-        parts.for_each(|(part, (weight, z))| block(part * ROWS, weight, z));
-    } else {
-        let parts = weight.chunks_mut(ROWS * post).zip(pieces).enumerate();
-        parts.for_each(|(part, (weight, z))| block(part * ROWS, weight, z));
-    }
+    let parts = weight.par_chunks_mut(ROWS * post).zip(pieces).enumerate();
+    parts.for_each_init(|| Sums::new(post), |sums, (part, (weight, z))| block(sums, part * ROWS, weight, z));
     Some(())
 }
 
@@ -168,7 +178,7 @@ pub(super) fn settle_all<'a>(weight: &mut [f32], sums: &mut [f32], settle: &Sett
     let n = weight.len();
     let sums = &mut sums[..n];
     let settle = Settle {
-        max: &settle.max[..n],
+        each_max: settle.each_max.map(|max| &max[..n]),
         modulation: settle.modulation.map(|modulation| &modulation[..n]),
         ..*settle
     };

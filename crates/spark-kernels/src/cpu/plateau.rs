@@ -37,11 +37,11 @@ pub(crate) fn step<B: HostBackend>(
     };
     let (onwards, back): (Vec<f32>, Vec<f32>) = (part(|g| g), part(|g| -g));
     let rule = Rule::new(form.dynamics, options.max);
-    let bounds = vec![options.max; post];
     let settle = Settle {
         rate: options.rate / options.samples as f32,
         min: options.min,
-        max: &bounds,
+        max: options.max,
+        each_max: None,
         modulation: None,
         soft: false,
     };
