@@ -8,7 +8,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::HostBackend;
-use super::spike_terms::{SpikeTerms, Sums};
+use super::spike_terms::{Fired, SpikeTerms, Sums};
 use crate::delays::DelayOrder;
 use crate::plasticity::{PlasticityOptions, TargetDynamics, Terms};
 
@@ -33,6 +33,11 @@ pub(super) struct Settle<'a> {
 }
 
 impl Settle<'_> {
+    /// Whether all synapses have the same bounds, which they hit, and no third factor.
+    fn is_plain(&self) -> bool {
+        self.each_max.is_none() && self.modulation.is_none() && !self.soft
+    }
+
     #[inline(always)]
     fn weight(&self, i: usize, weight: f32, change: f32) -> f32 {
         let change = self.modulation.map_or(change, |modulation| change * modulation[i]);
@@ -85,11 +90,11 @@ pub(crate) fn step<B: HostBackend>(
                 modulation: terms.modulation.as_deref().map(|modulation| &modulation[row]),
                 soft: options.soft,
             };
-            spikes.add_arriving(unit, 0..spikes.rows[0], sums);
+            if spikes.may_arrive(unit) {
+                spikes.add_arriving(unit, 0..spikes.rows[0], sums);
+            }
             if pull.is_none() && !sums.all && sums.delays.is_empty() {
-                spikes.each_fired(unit, &fired, &mut sums.seen, |i, change| {
-                    weight[i] = settle.weight(i, weight[i], change);
-                });
+                settle_fired(weight, (&spikes, &fired), unit, &mut sums.seen, &settle);
                 continue;
             }
             spikes.add_fired(unit, 0..spikes.rows[1], sums);
@@ -161,6 +166,23 @@ fn relax<'a>(
                 sums[i] += weight[i] * pull[i];
             }
         }
+    }
+}
+
+/// Moves the weights of a row onto units that fired, of a unit to which nothing else happened.
+#[inline(never)] // A loop of its own: inside the larger one its numbers would not stay in registers.
+fn settle_fired(
+    weight: &mut [f32],
+    (spikes, fired): (&SpikeTerms<'_>, &Fired),
+    unit: usize,
+    seen: &mut Vec<f32>,
+    settle: &Settle<'_>,
+) {
+    if settle.is_plain() {
+        let plain = Settle { each_max: None, modulation: None, soft: false, ..*settle };
+        spikes.each_fired(unit, fired, seen, |i, change| weight[i] = plain.weight(i, weight[i], change));
+    } else {
+        spikes.each_fired(unit, fired, seen, |i, change| weight[i] = settle.weight(i, weight[i], change));
     }
 }
 

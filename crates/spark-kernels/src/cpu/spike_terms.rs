@@ -146,6 +146,18 @@ impl<'a> SpikeTerms<'a> {
         self.add_fired(unit, on_post, sums);
     }
 
+    /// Whether rows of `on_pre` may mean anything for the synapses of a unit.
+    #[inline(always)]
+    pub fn may_arrive(&self, unit: usize) -> bool {
+        match &self.on_pre {
+            Some((signal, _)) if signal.kind == Kind::Units => {
+                (0..signal.rows).any(|row| signal.unit(row, unit) != 0.0)
+            }
+            Some(_) => true,
+            None => false,
+        }
+    }
+
     /// Adds what rows of `on_pre` mean for the synapses of a unit.
     pub fn add_arriving(&self, unit: usize, rows: Range<usize>, sums: &mut Sums) {
         if let Some((signal, factor)) = &self.on_pre {
@@ -167,16 +179,16 @@ impl<'a> SpikeTerms<'a> {
     /// Calls `each` with the synapses of a unit onto units that `fired`, and with what all rows of `on_post` mean
     /// for them. `seen` is memory for what the unit shows.
     #[inline(always)]
-    pub fn each_fired(
-        &self,
-        unit: usize,
-        fired: &Fired,
-        seen: &mut Vec<f32>,
-        each: impl FnMut(usize, f32),
-    ) {
+    pub fn each_fired(&self, unit: usize, fired: &Fired, seen: &mut Vec<f32>, each: impl FnMut(usize, f32)) {
         let Some((signal, _)) = &self.on_post else { return };
         seen.clear();
         match signal.kind {
+            Kind::Units if signal.rows == 1 => {
+                let factor = signal.unit(0, unit);
+                if factor != 0.0 {
+                    fired.visit(|_, _| factor, each);
+                }
+            }
             Kind::Units => {
                 seen.extend((0..signal.rows).map(|row| signal.unit(row, unit)));
                 if seen.iter().any(|factor| *factor != 0.0) {
@@ -263,7 +275,7 @@ impl Signal<'_> {
     }
 
     /// What `unit` shows in `row`, to all its synapses.
-    fn unit(&self, row: usize, unit: usize) -> f32 {
+    pub fn unit(&self, row: usize, unit: usize) -> f32 {
         self.values[row * self.pre + unit]
     }
 
