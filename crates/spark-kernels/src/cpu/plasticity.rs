@@ -78,6 +78,7 @@ pub(crate) fn step<B: HostBackend>(
     }
 
     let fired = spikes.fired();
+    let pulled = pull.as_ref().and_then(|pull| few_pulled(pull, &fired));
     let block = |sums: &mut Sums, start: usize, weight: &mut [f32], z: &mut [f32]| {
         let mut z = z.chunks_exact_mut(post);
         for (unit, weight) in (start..).zip(weight.chunks_exact_mut(post)) {
@@ -93,7 +94,18 @@ pub(crate) fn step<B: HostBackend>(
             if spikes.may_arrive(unit) {
                 spikes.add_arriving(unit, 0..spikes.rows[0], sums);
             }
-            if pull.is_none() && !sums.all && sums.delays.is_empty() {
+            let arrived = sums.all || !sums.delays.is_empty();
+            if let (Some(pull), Some(pulled), false) = (&pull, &pulled, arrived) {
+                spikes.add_fired(unit, 0..spikes.rows[1], sums);
+                sums.spiked = false;
+                let z = z.next().zip(dynamics).map(|(z, dynamics)| consolidate(z, weight, dynamics));
+                for i in pulled.iter().map(|i| *i as usize) {
+                    sums.values[i] += (weight[i] - z.as_deref().map_or(0.0, |z| z[i])) * pull[i];
+                }
+                settle_some(weight, &mut sums.values, pulled, &settle);
+                continue;
+            }
+            if pull.is_none() && !arrived {
                 settle_fired(weight, (&spikes, &fired), unit, &mut sums.seen, &settle);
                 continue;
             }
@@ -142,6 +154,31 @@ fn sum_rows(values: &[f32], width: usize) -> Vec<f32> {
     sums
 }
 
+/// The postsynaptic units that fired or that pull their weights, if they are few enough to be visited one by one.
+fn few_pulled(pull: &[f32], fired: &Fired) -> Option<Vec<u32>> {
+    let mut units = fired.units.clone();
+    units.extend((0..).zip(pull).filter(|(_, pull)| **pull != 0.0).map(|(i, _)| i));
+    units.sort_unstable();
+    units.dedup();
+    (units.len() * SIDE_BY_SIDE <= pull.len()).then_some(units)
+}
+
+/// The new target of a weight.
+#[inline(always)]
+fn consolidated(z: f32, weight: f32, TargetDynamics { rate, scale, strength }: TargetDynamics) -> f32 {
+    let force = z * strength * (-z + 0.25) * (-z + 0.5);
+    z + -z * rate + (weight - force) * scale
+}
+
+/// Moves the target.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
+fn consolidate<'a>(z: &'a mut [f32], weight: &[f32], dynamics: TargetDynamics) -> &'a mut [f32] {
+    for (z, weight) in z.iter_mut().zip(weight) {
+        *z = consolidated(*z, *weight, dynamics);
+    }
+    z
+}
+
 /// Moves the target, where there is one, and adds the pull towards it.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
 fn relax<'a>(
@@ -153,11 +190,10 @@ fn relax<'a>(
     let n = weight.len();
     let (pull, sums) = (&pull[..n], &mut sums[..n]);
     match target {
-        Some((z, TargetDynamics { rate, scale, strength })) => {
+        Some((z, dynamics)) => {
             let z = &mut z[..n];
             for i in 0..n {
-                let force = z[i] * strength * (-z[i] + 0.25) * (-z[i] + 0.5);
-                z[i] = z[i] + -z[i] * rate + (weight[i] - force) * scale;
+                z[i] = consolidated(z[i], weight[i], dynamics);
                 sums[i] += (weight[i] - z[i]) * pull[i];
             }
         }

@@ -54,9 +54,7 @@ pub(crate) fn step<B: HostBackend>(
         let row = sample * post..(sample + 1) * post;
         [&instructive[row.clone()], &onwards[row.clone()], &back[row]]
     };
-    let spans: Vec<[f32; 2]> =
-        (0..options.samples).flat_map(|s| signals(s)[0].chunks(PIECE).map(span)).collect();
-    let pieces = post.div_ceil(PIECE);
+    let parts: Vec<Vec<Part>> = (0..options.samples).map(|sample| parts(signals(sample)[0])).collect();
     let block = |start: usize, weight: &mut [f32]| {
         let (mut eligible, mut sums) = (vec![0.0; post], vec![0.0; post]);
         for (unit, weight) in (start..).zip(weight.chunks_exact_mut(post)) {
@@ -64,8 +62,8 @@ pub(crate) fn step<B: HostBackend>(
             for sample in 0..options.samples {
                 let row = Row { signals: signals(sample), weight, rule: &rule };
                 if eligibility.kind == Kind::Units {
-                    let spans = &spans[sample * pieces..(sample + 1) * pieces];
-                    any |= row.add_of_unit(eligibility.unit(sample, unit), spans, &mut eligible, &mut sums);
+                    let eligible_unit = eligibility.unit(sample, unit);
+                    any |= row.add_of_unit(eligible_unit, &parts[sample], &mut eligible, &mut sums);
                 } else if eligibility.to_pairs(sample, unit, form.order.as_deref(), &mut eligible) {
                     row.add(0..post, &eligible, [None; 2], &mut sums);
                     any = true;
@@ -153,18 +151,17 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Adds `Δ` for a unit with the same eligibility for all its synapses, whose instructive signals lie within
-    /// `spans`; `memory` is as long as the row. Tells whether there is any change.
+    /// Adds `Δ` for a unit with the same eligibility for all its synapses; `memory` is as long as the row. Tells
+    /// whether there is any change.
     ///
     /// Most of the time gates are either shut or open, or all plateaus the same: exponentials are left for the
-    /// pieces where that is not so.
-    fn add_of_unit(&self, eligible: f32, spans: &[[f32; 2]], memory: &mut [f32], sums: &mut [f32]) -> bool {
+    /// parts where that is not so.
+    fn add_of_unit(&self, eligible: f32, parts: &[Part], memory: &mut [f32], sums: &mut [f32]) -> bool {
         if eligible == 0.0 {
             return false;
         }
         let (mut any, mut known) = (false, [[f32::NAN, 0.0]; 2]);
-        for (piece, span) in spans.iter().enumerate() {
-            let part = piece * PIECE..((piece + 1) * PIECE).min(sums.len());
+        for (part, span) in parts {
             let ends = span.map(|instructive| overlap(eligible, instructive));
             let [potentiation, depression] = &self.rule.gates;
             let same = [potentiation.between(ends, &mut known[0]), depression.between(ends, &mut known[1])];
@@ -174,7 +171,7 @@ impl Row<'_> {
             if same.contains(&None) {
                 memory[part.clone()].fill(eligible);
             }
-            self.add(part, memory, same, sums);
+            self.add(part.clone(), memory, same, sums);
             any = true;
         }
         any
@@ -209,7 +206,24 @@ impl Row<'_> {
     }
 }
 
-/// The smallest and the largest signal of a piece; without bounds where one is not a number.
+/// Neighbouring units, and the smallest and the largest of their signals.
+type Part = (Range<usize>, [f32; 2]);
+
+/// Pieces of a row, joined where their signals lie between the same two.
+fn parts(signals: &[f32]) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for (piece, signals) in signals.chunks(PIECE).enumerate() {
+        let (start, span) = (piece * PIECE, span(signals));
+        let end = start + signals.len();
+        match parts.last_mut() {
+            Some((part, before)) if *before == span => part.end = end,
+            _ => parts.push((start..end, span)),
+        }
+    }
+    parts
+}
+
+/// The smallest and the largest signal; without bounds where one is not a number.
 fn span(signals: &[f32]) -> [f32; 2] {
     let mut span = [f32::INFINITY, f32::NEG_INFINITY];
     for &signal in signals {
