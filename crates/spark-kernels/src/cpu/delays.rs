@@ -37,14 +37,14 @@ pub(crate) fn read<B: HostBackend>(
 ) -> Option<FloatTensor<B>> {
     let [slots, batch, units] = dims(history);
     let ring = B::slice(history)?;
-    let places: Vec<usize> = order
-        .steps
-        .iter()
-        .enumerate()
-        .map(|(unit, &delay)| slot(newest, slots, delay as usize) * batch * units + unit)
-        .collect();
-    let samples = (0..batch).flat_map(|sample| places.iter().map(move |place| place + sample * units));
-    Some(B::tensor(samples.map(|place| ring[place]).collect(), Shape::from([batch, units])))
+    let mut values = Vec::with_capacity(batch * units);
+    for sample in 0..batch {
+        let place = |(unit, &delay): (usize, &u16)| {
+            (slot(newest, slots, delay as usize) * batch + sample) * units + unit
+        };
+        values.extend(order.steps.iter().enumerate().map(place).map(|place| ring[place]));
+    }
+    Some(B::tensor(values, Shape::from([batch, units])))
 }
 
 /// The slot of `delay` steps ago.
