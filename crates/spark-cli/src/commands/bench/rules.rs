@@ -3,7 +3,7 @@
 use anyhow::Result;
 use spark::burn::tensor::Tensor;
 use spark::core::component::{Component, ComponentConfig, Context, Running};
-use spark::core::payload::{Arrival, Floats, Kernel, PayloadKind, Shape, Spikes};
+use spark::core::payload::{Arrival, Floats, Kernel, Late, PayloadKind, Shape, Spikes};
 use spark::core::ports::InputShapes;
 use spark::kernels::DelayRing;
 use spark::nn::components::plasticity::{
@@ -191,7 +191,11 @@ fn delayed_hebbian(bench: &Bench) -> Result<Measurement> {
             let [pre, post] = at(step);
             ours.update(|(kernel, ring)| {
                 let ring = ring.push(pre);
-                let arrival = Arrival::Delayed { spikes: ring.clone(), signed: None, delays: delays.clone() };
+                let arrival = Arrival::Delayed(Box::new(Late {
+                    spikes: ring.clone(),
+                    signed: None,
+                    delays: delays.clone(),
+                }));
                 let spikes = [Spikes { arrival, inhibitory: None }, Spikes::new(post)];
                 (rule.advance(two_factors(spikes, Kernel(kernel))).kernel.0, ring)
             });
