@@ -143,6 +143,9 @@ impl Neuron {
             Rule::Zenke => ModuleSpec::new("rule", &ZenkeRuleConfig::default()),
             Rule::Quadruplet => ModuleSpec::new("rule", &QuadrupletRuleConfig::default()),
         };
+        let mut rule = rule;
+        // Slow, so that units go on firing as the weights were set for.
+        rule.config.fields.insert("eta".to_owned(), json!(1e-6));
         let rule = rule
             .input("pre_spikes", arriving)
             .input("post_spikes", "soma.spikes")
