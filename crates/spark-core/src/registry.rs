@@ -58,9 +58,6 @@ impl fmt::Debug for Registration {
 /// what is wrong with it.
 pub type Parse = fn(&'static str, Settings) -> Result<Box<dyn AnyConfig>, (String, String)>;
 
-/// Fields that an alias sets, and their values.
-pub type AliasFields = &'static [(&'static str, f32)];
-
 inventory::collect!(Registration);
 
 /// Registers the component of a configuration type under its name: one line beside the component.
@@ -415,19 +412,35 @@ pub fn define(
     }
 }
 
-/// The component of a name or alias, and what an alias sets.
+/// A component, and the alias that it was found by, if it was one.
+pub type Found = (&'static Registration, Option<&'static Alias>);
+
+/// The component of a name or alias.
 ///
 /// # Errors
 /// When there is none; names that are much like it are suggested.
-pub fn find(name: &str) -> Result<(&'static Registration, AliasFields), UnknownComponent> {
-    for registration in inventory::iter::<Registration>().chain(defined()) {
-        if registration.name == name {
-            return Ok((registration, &[]));
-        }
-        if let Some(alias) = registration.aliases.iter().find(|alias| alias.name == name) {
-            return Ok((registration, alias.fields));
-        }
-    }
+pub fn find(name: &str) -> Result<Found, UnknownComponent> {
+    first(|known| known == name).ok_or_else(|| unknown(name))
+}
+
+/// The component whose name or alias is `name` but for capitals and underscores: `rd_tracer` for `RDTracer`.
+/// Model files of the reference write names so.
+///
+/// # Errors
+/// When there is none; names that are much like it are suggested.
+pub fn find_snake_case(name: &str) -> Result<Found, UnknownComponent> {
+    let plain = name.replace('_', "");
+    first(|known| known.eq_ignore_ascii_case(&plain)).ok_or_else(|| unknown(&plain))
+}
+
+fn first(is_meant: impl Fn(&str) -> bool) -> Option<Found> {
+    inventory::iter::<Registration>().chain(defined()).find_map(|registration| {
+        let alias = registration.aliases.iter().find(|alias| is_meant(alias.name));
+        (alias.is_some() || is_meant(registration.name)).then_some((registration, alias))
+    })
+}
+
+fn unknown(name: &str) -> UnknownComponent {
     let lower = name.to_lowercase();
     let near = |known: &&'static str| {
         let known = known.to_lowercase();
@@ -437,7 +450,7 @@ pub fn find(name: &str) -> Result<(&'static Registration, AliasFields), UnknownC
         known.contains(&lower) || lower.contains(&known) || close(&known) || close(&start)
     };
     let names = all().into_iter().map(|registration| registration.name);
-    Err(UnknownComponent { name: name.to_owned(), near: names.filter(near).take(3).collect() })
+    UnknownComponent { name: name.to_owned(), near: names.filter(near).take(3).collect() }
 }
 
 /// Reads the configuration of the component called `name`, which may be an alias.
@@ -445,16 +458,14 @@ pub fn find(name: &str) -> Result<(&'static Registration, AliasFields), UnknownC
 /// # Errors
 /// When there is no such component, or a field is unknown or of a wrong type.
 pub fn parse(name: &str, value: Value, origin: &str) -> Result<Box<dyn AnyConfig>, ConfigError> {
-    let (registration, preset) = find(name).map_err(|error| ConfigError::Content {
+    let (registration, alias) = find(name).map_err(|error| ConfigError::Content {
         origin: origin.to_owned(),
         field: ".".to_owned(),
         message: error.to_string(),
     })?;
     let mut value = value;
-    if let Value::Object(fields) = &mut value {
-        for (field, preset) in preset {
-            fields.entry(*field).or_insert_with(|| Value::from(*preset));
-        }
+    if let (Value::Object(fields), Some(alias)) = (&mut value, alias) {
+        alias.complete(fields);
     }
     registration.parse(value, origin)
 }

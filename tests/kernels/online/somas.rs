@@ -308,8 +308,9 @@ fn check(units: &Units, name: &str, device: &Device, steps: usize) {
         let mut expected_planes = Vec::new();
         expected.as_ref().map(|plane| expected_planes.push(floats(plane.clone())));
         let mut expected_planes = expected_planes.into_iter();
-        // Where ionic currents pull at it, a potential is a difference of larger ones.
-        let mut tolerance = if units.model < 4 { 1e-5 } else { 1e-4 };
+        // Where ionic currents pull at it, a potential near 0 is a difference of some that are 100 mV larger: a
+        // rounding of 1e-7 in each of the gates' exponentials, cubed or in the fourth power, is 1e-4 mV.
+        let mut tolerance = if units.model < 4 { 1e-5 } else { 3e-4 };
         found.map(|plane| {
             let pick = |values: Vec<f32>| -> Vec<f32> {
                 values.into_iter().zip(&agree).filter(|(_, agree)| **agree).map(|(value, _)| value).collect()

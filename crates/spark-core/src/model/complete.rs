@@ -44,7 +44,7 @@ fn within(
         let message = format!("found modules inside modules inside modules, expected at most {DEEPEST} levels");
         return Err(CompleteError { path: path.to_owned(), message });
     }
-    let (registration, base) = base(module, handed, path)?;
+    let (registration, base) = base(module, settings, handed, path)?;
     let mut complete = merged(&base, settings);
     if !is_controller(registration) {
         return Ok(complete);
@@ -57,9 +57,10 @@ fn within(
     Ok(complete)
 }
 
-/// What is registered under a name, and what its settings are where nothing is given.
+/// What is registered under a name, and what its settings are beside those that are given.
 fn base(
     module: &str,
+    given: &Settings,
     handed: &[(&str, Value)],
     path: &str,
 ) -> Result<(&'static Registration, Settings), CompleteError> {
@@ -67,10 +68,13 @@ fn base(
     if module.is_empty() {
         return Err(wrong("found no `module`, expected what it is".to_owned()));
     }
-    let (registration, preset) = registry::find(module).map_err(|error| wrong(error.to_string()))?;
+    let (registration, alias) = registry::find(module).map_err(|error| wrong(error.to_string()))?;
     let mut base = registration.default_settings();
-    for (field, value) in preset {
-        base.fields.insert((*field).to_owned(), Value::from(*value));
+    if let Some(alias) = alias {
+        let mut preset = given.fields.clone();
+        alias.complete(&mut preset);
+        preset.retain(|field, _| !given.fields.contains_key(field));
+        base.fields.extend(preset);
     }
     for (field, value) in handed {
         if base.fields.contains_key(*field) {
@@ -129,7 +133,7 @@ fn brief_within(
     handed: &[(&str, Value)],
     path: &str,
 ) -> Result<Settings, CompleteError> {
-    let (registration, base) = base(module, handed, path)?;
+    let (registration, base) = base(module, settings, handed, path)?;
     let mut brief = settings.clone();
     brief.fields.retain(|field, value| !base.fields.get(field).is_some_and(|base| same(base, value)));
     if !is_controller(registration) {

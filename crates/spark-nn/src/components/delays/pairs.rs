@@ -89,7 +89,7 @@ impl Component for N2NDelays {
         Delays::new(steps, self.max).expect("delays within bounds")
     }
 
-    fn initial_state(&self, batch: usize) -> PairRings {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> PairRings {
         let kernel = self.kernel.val();
         let ring = || DelayRing::new(self.max, batch, kernel.dims()[0], &kernel.device());
         PairRings { spikes: ring(), signed: ring() }

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 use spark_core::Parameter;
 use spark_core::build::Builder;
-use spark_core::component::{ComponentConfig, Context, Defect, Family};
+use spark_core::component::{Alias, ComponentConfig, Context, Defect, Family};
 use spark_core::ports::InputShapes;
 use spark_core::state::{State, StateMapper};
 use spark_kernels::{
@@ -284,6 +284,7 @@ impl ComponentConfig for QuadrupletRuleConfig {
 
 impl ComponentConfig for ModulatedQuadrupletRuleConfig {
     const NAME: &'static str = "ModulatedQuadrupletRule";
+    const ALIASES: &'static [Alias] = &[Alias::new("QuadrupletRuleTensor")];
     const FAMILY: Family = Family::Plasticity;
     const SUMMARY: &'static str = "QuadrupletRule with a third factor";
     const EQUATION: &'static str = "W ← clip(W + dt·η·M·Δ, 0, max); Δ as in QuadrupletRule";

@@ -146,10 +146,11 @@ impl Component for ConductanceSynapses {
         None // The kernel is no part of it.
     }
 
-    fn initial_state(&self, batch: usize) -> ConductanceState {
-        let ([_, post], plan) = (self.ends.dims(), self.plan());
-        let [excitatory, inhibitory] =
-            plan.conductances.map(|trace| self.excitatory.initial_state(&trace, batch, post));
+    fn initial_state(&self, plan: &ConductancePlan, batch: usize) -> ConductanceState {
+        let [_, post] = self.ends.dims();
+        let [excitatory, inhibitory] = &plan.conductances;
+        let excitatory = self.excitatory.initial_state(excitatory, batch, post);
+        let inhibitory = self.inhibitory.initial_state(inhibitory, batch, post);
         ConductanceState { excitatory, inhibitory }
     }
 
