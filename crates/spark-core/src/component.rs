@@ -188,7 +188,7 @@ impl Context {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// Its configuration does not make sense.
-    #[error("module `{module}`: {problems}")]
+    #[error("{}{problems}", named(module))]
     Config {
         /// The module.
         module: String,
@@ -196,13 +196,18 @@ pub enum BuildError {
         problems: Problems,
     },
     /// What is wired to it does not fit.
-    #[error("module `{module}`: {source}")]
+    #[error("{}{source}", named(module))]
     Port {
         /// The module.
         module: String,
         /// What does not fit.
         source: PortError,
     },
+}
+
+/// How an error begins; the outermost module has no name.
+fn named(module: &str) -> String {
+    if module.is_empty() { String::new() } else { format!("module `{module}`: ") }
 }
 
 /// The description of a component: its fields are what a user sets.

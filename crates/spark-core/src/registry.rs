@@ -36,12 +36,12 @@ pub struct Registration {
     /// What others may read and write.
     pub properties: &'static [PropertySpec],
     schema: fn() -> Value,
-    default: Preset,
+    default: Defaults,
     parse: Parse,
 }
 
 /// Where the default of a configuration comes from.
-enum Preset {
+enum Defaults {
     /// From code.
     Code(fn() -> Settings),
     /// From a file.
@@ -88,7 +88,7 @@ impl Registration {
             outputs: <<C::Component as Component>::Outputs as Ports>::PORTS,
             properties: <C::Component as Component>::PROPERTIES,
             schema: || schemars::schema_for!(C).into(),
-            default: Preset::Code(|| fields_of(&C::default()).into()),
+            default: Defaults::Code(|| fields_of(&C::default()).into()),
             parse: typed::<C>,
         }
     }
@@ -113,7 +113,7 @@ impl Registration {
             outputs: &[],
             properties: &[],
             schema,
-            default: Preset::Code(default),
+            default: Defaults::Code(default),
             parse,
         }
     }
@@ -142,8 +142,8 @@ impl Registration {
     /// The configuration with every default, for a controller with its modules.
     pub fn default_settings(&self) -> Settings {
         match &self.default {
-            Preset::Code(default) => default(),
-            Preset::Given(settings) => settings.clone(),
+            Defaults::Code(default) => default(),
+            Defaults::Given(settings) => settings.clone(),
         }
     }
 
@@ -395,7 +395,7 @@ pub fn define(
     let known =
         inventory::iter::<Registration>().chain(defined.iter().copied()).find(|known| known.name == name);
     match known {
-        Some(known) if matches!(&known.default, Preset::Given(given) if *given == settings) => Ok(known),
+        Some(known) if matches!(&known.default, Defaults::Given(given) if *given == settings) => Ok(known),
         Some(_) => Err(DefineError::Taken(name.to_owned())),
         None => {
             let leaked = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
@@ -403,7 +403,7 @@ pub fn define(
             let registration: &'static Registration = Box::leak(Box::new(Registration {
                 name: leaked(name),
                 summary: leaked(summary),
-                default: Preset::Given(settings),
+                default: Defaults::Given(settings),
                 ..Registration::controller(
                     "",
                     parent.family,

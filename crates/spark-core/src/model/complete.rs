@@ -45,7 +45,7 @@ fn within(
             format!("found modules inside modules inside modules, expected at most {DEEPEST} levels");
         return Err(CompleteError { path: path.to_owned(), message });
     }
-    let (registration, base) = base(module, settings, handed, path)?;
+    let (registration, base) = base(module, handed, path)?;
     let mut complete = merged(&base, settings);
     if !is_controller(registration) {
         return Ok(complete);
@@ -53,15 +53,26 @@ fn within(
     let handed: Vec<(&str, Value)> = handed_down(registration, &complete);
     for inside in &mut complete.modules {
         let path = join(path, &inside.name);
+        without_alias(inside);
         inside.config = within(&inside.module, &inside.config, &handed, &path)?;
     }
     Ok(complete)
 }
 
-/// What is registered under a name, and what its settings are beside those that are given.
+/// Writes what an alias means in place of it.
+fn without_alias(module: &mut ModuleSpec) {
+    let Ok((registration, Some(alias))) = registry::find(&module.module) else { return };
+    alias.complete(&mut module.config.fields);
+    module.module = registration.name.to_owned();
+    module.inputs = std::mem::take(&mut module.inputs)
+        .into_iter()
+        .map(|(port, wires)| (alias.port(&port).to_owned(), wires))
+        .collect();
+}
+
+/// What is registered under a name, and what its settings are where nothing is given.
 fn base(
     module: &str,
-    given: &Settings,
     handed: &[(&str, Value)],
     path: &str,
 ) -> Result<(&'static Registration, Settings), CompleteError> {
@@ -69,14 +80,8 @@ fn base(
     if module.is_empty() {
         return Err(wrong("found no `module`, expected what it is".to_owned()));
     }
-    let (registration, alias) = registry::find(module).map_err(|error| wrong(error.to_string()))?;
+    let (registration, _) = registry::find(module).map_err(|error| wrong(error.to_string()))?;
     let mut base = registration.default_settings();
-    if let Some(alias) = alias {
-        let mut preset = given.fields.clone();
-        alias.complete(&mut preset);
-        preset.retain(|field, _| !given.fields.contains_key(field));
-        base.fields.extend(preset);
-    }
     for (field, value) in handed {
         if base.fields.contains_key(*field) {
             base.fields.insert((*field).to_owned(), value.clone());
@@ -134,7 +139,7 @@ fn brief_within(
     handed: &[(&str, Value)],
     path: &str,
 ) -> Result<Settings, CompleteError> {
-    let (registration, base) = base(module, settings, handed, path)?;
+    let (registration, base) = base(module, handed, path)?;
     let mut brief = settings.clone();
     brief.fields.retain(|field, value| !base.fields.get(field).is_some_and(|base| same(base, value)));
     if !is_controller(registration) {

@@ -63,9 +63,9 @@ pub struct NeuronConfig {
     pub inhibitory_rate: f32,
     /// Shapes of the inputs, for those who run the model without saying what they feed.
     pub inputs: BTreeMap<String, Vec<usize>>,
-    /// What is registered under which name it was read.
+    /// The name under which it is registered.
     #[serde(skip, default = "neuron_name")]
-    kind: &'static str,
+    pub kind: &'static str,
     /// The modules.
     #[serde(skip)]
     pub modules: Vec<ModuleSpec>,
@@ -103,9 +103,9 @@ pub struct BrainConfig {
     pub dt: f32,
     /// Shapes of the inputs, for those who run the model without saying what they feed.
     pub inputs: BTreeMap<String, Vec<usize>>,
-    /// What is registered under which name it was read.
+    /// The name under which it is registered.
     #[serde(skip, default = "brain_name")]
-    kind: &'static str,
+    pub kind: &'static str,
     /// The modules.
     #[serde(skip)]
     pub modules: Vec<ModuleSpec>,
@@ -154,7 +154,14 @@ macro_rules! controller {
             }
 
             fn wired(&self, path: &str, problems: &mut Problems) -> Wired {
-                Wired::new(&self.modules, $order, &self.handed_down(), path, problems)
+                let modules = match complete(self.kind, &self.settings()) {
+                    Ok(settings) => settings.modules,
+                    Err(error) => {
+                        problems.push(join(path, &error.path), error.message, "modules that are known");
+                        Vec::new()
+                    }
+                };
+                Wired::new(&modules, $order, &self.handed_down(), path, problems)
             }
         }
 
