@@ -139,6 +139,10 @@ impl Model {
     /// Names the module that is unknown.
     pub fn complete(&self) -> Result<Self, CompleteError> {
         let mut model = self.expanded()?;
+        if let Ok((registration, Some(alias))) = registry::find(&model.module) {
+            alias.complete(&mut model.config.fields);
+            model.module = registration.name.to_owned();
+        }
         model.config = complete(&model.module, &model.config)?;
         Ok(model)
     }
@@ -169,7 +173,10 @@ impl Model {
             let text = pattern.to_string();
             let last = text.rsplit('.').next().unwrap_or_default();
             let near = all.iter().map(|(address, _)| address).filter(|address| {
-                address.field.last().is_some_and(|field| field.contains(last) || last.contains(field.as_str()))
+                address
+                    .field
+                    .last()
+                    .is_some_and(|field| field.contains(last) || last.contains(field.as_str()))
             });
             let near = near.take(3).map(Address::to_string).collect();
             return Err(SetError::NoMatch { pattern: text, near });
@@ -183,8 +190,7 @@ impl Model {
     /// # Errors
     /// When there is none.
     pub fn set(&mut self, pattern: &Pattern, value: &Value) -> Result<Vec<Address>, SetError> {
-        let addresses: Vec<Address> =
-            self.get(pattern)?.into_iter().map(|(address, _)| address).collect();
+        let addresses: Vec<Address> = self.get(pattern)?.into_iter().map(|(address, _)| address).collect();
         let complete = self.complete()?;
         let mut expanded = self.expanded()?;
         for address in &addresses {

@@ -63,9 +63,9 @@ pub struct NeuronConfig {
     pub inhibitory_rate: f32,
     /// Shapes of the inputs, for those who run the model without saying what they feed.
     pub inputs: BTreeMap<String, Vec<usize>>,
-    /// What is registered under which name it was read.
+    /// The name under which it is registered.
     #[serde(skip, default = "neuron_name")]
-    kind: &'static str,
+    pub kind: &'static str,
     /// The modules.
     #[serde(skip)]
     pub modules: Vec<ModuleSpec>,
@@ -103,9 +103,9 @@ pub struct BrainConfig {
     pub dt: f32,
     /// Shapes of the inputs, for those who run the model without saying what they feed.
     pub inputs: BTreeMap<String, Vec<usize>>,
-    /// What is registered under which name it was read.
+    /// The name under which it is registered.
     #[serde(skip, default = "brain_name")]
-    kind: &'static str,
+    pub kind: &'static str,
     /// The modules.
     #[serde(skip)]
     pub modules: Vec<ModuleSpec>,
@@ -149,13 +149,19 @@ macro_rules! controller {
                 let settings = complete(name, &settings).map_err(|error| (error.path, error.message))?;
                 let fields = Value::Object(settings.fields);
                 let config: Result<Self, _> = serde_path_to_error::deserialize(fields);
-                let config =
-                    config.map_err(|error| (error.path().to_string(), error.inner().to_string()))?;
+                let config = config.map_err(|error| (error.path().to_string(), error.inner().to_string()))?;
                 Ok(Self { modules: settings.modules, kind: name, ..config })
             }
 
             fn wired(&self, path: &str, problems: &mut Problems) -> Wired {
-                Wired::new(&self.modules, $order, &self.handed_down(), path, problems)
+                let modules = match complete(self.kind, &self.settings()) {
+                    Ok(settings) => settings.modules,
+                    Err(error) => {
+                        problems.push(join(path, &error.path), error.message, "modules that are known");
+                        Vec::new()
+                    }
+                };
+                Wired::new(&modules, $order, &self.handed_down(), path, problems)
             }
         }
 
@@ -228,7 +234,12 @@ controller!(
     Order::Dependencies,
     "Modules that run in the order of their dependencies within a step"
 );
-controller!(BrainConfig, Family::Brain, Order::Latency, "Modules that all run on what they gave one step before");
+controller!(
+    BrainConfig,
+    Family::Brain,
+    Order::Latency,
+    "Modules that all run on what they gave one step before"
+);
 
 impl NeuronConfig {
     fn properties(&self) -> Vec<PropertySpec> {
@@ -302,9 +313,7 @@ fn assembled(
     let module = || context.name.clone();
     problems.into_result().map_err(|problems| BuildError::Config { module: module(), problems })?;
     let interface = config.interface();
-    inputs
-        .check(&interface.inputs)
-        .map_err(|source| BuildError::Port { module: module(), source })?;
+    inputs.check(&interface.inputs).map_err(|source| BuildError::Port { module: module(), source })?;
     // A root has no name to derive a seed from.
     let below = if context.name.is_empty() { context.seed } else { derive(context.seed, &context.name) };
     let context = Context { seed: seed.unwrap_or(below), ..context.clone() };

@@ -1,5 +1,6 @@
 //! `spark bench`
 
+mod brains;
 mod kernels;
 mod rules;
 mod scans;
@@ -108,7 +109,9 @@ impl Bench {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (suite, args, workloads) = match &args.suite {
         Suite::Kernels(args) => ("kernels", args, [scans::WORKLOADS, kernels::WORKLOADS].concat()),
-        Suite::Sim(args) => ("sim", args, [sim::WORKLOADS, synapses::WORKLOADS, rules::WORKLOADS].concat()),
+        Suite::Sim(args) => {
+            ("sim", args, [sim::WORKLOADS, synapses::WORKLOADS, rules::WORKLOADS, brains::WORKLOADS].concat())
+        }
         Suite::Train(args) => ("train", args, train::WORKLOADS.to_vec()),
     };
     let out = Output { json: args.common.json };
