@@ -63,7 +63,11 @@ pub const WORKLOADS: &[Workload] = &[
         baseline: DENSE,
         run: |bench| Neuron { rule: Some(Rule::Hebbian), ..Neuron::delayed(1024) }.measure(bench),
     },
-    Workload { name: "cartpole_brain", baseline: "the same brain, composed of Burn operations", run: cartpole },
+    Workload {
+        name: "cartpole_brain",
+        baseline: "the same brain, composed of Burn operations",
+        run: cartpole,
+    },
 ];
 
 #[derive(Clone, Copy, PartialEq)]
