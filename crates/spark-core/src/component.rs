@@ -317,7 +317,7 @@ impl Defect {
 }
 
 /// A component with its state, as controllers hold it: of any type.
-pub trait Instance: Send {
+pub trait Instance: fmt::Debug + Send {
     /// Ports that it takes from.
     fn inputs(&self) -> &[PortSpec];
 

@@ -13,6 +13,8 @@ mod controller;
 mod layout;
 mod saved;
 mod schedule;
+#[cfg(test)]
+mod tests;
 mod wiring;
 
 pub use config::{BrainConfig, NeuronConfig};
