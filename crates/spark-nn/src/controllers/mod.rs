@@ -10,6 +10,7 @@
 mod assembly;
 mod config;
 mod controller;
+mod waiting;
 mod wiring;
 
 pub use config::{BrainConfig, NeuronConfig};
