@@ -3,12 +3,15 @@
 //! * [`TensorFile`]: named tensors and text metadata; reads with checks, writes atomically.
 //! * [`model`]: model files, JSON and `.scfg`.
 //! * [`parameters`]: the parameters of a Burn module by name, out of it and into it.
+//! * [`Snapshot`]: a model with the state of one that runs.
 //! * [`Checkpoint`]: the layout that `spark train` writes, documented at its type.
 
 mod checkpoint;
 pub mod model;
 pub mod parameters;
+mod snapshot;
 mod tensor_file;
 
 pub use checkpoint::{Checkpoint, CheckpointError, FORMAT, VERSION};
+pub use snapshot::{Snapshot, SnapshotError};
 pub use tensor_file::{TensorFile, TensorFileError, write_atomically};

@@ -45,6 +45,13 @@ fn within(
             format!("found modules inside modules inside modules, expected at most {DEEPEST} levels");
         return Err(CompleteError { path: path.to_owned(), message });
     }
+    let twice = |(at, module): (usize, &ModuleSpec)| {
+        settings.modules[..at].iter().any(|before| before.name == module.name).then(|| module.name.clone())
+    };
+    if let Some(name) = settings.modules.iter().enumerate().find_map(twice) {
+        let message = "found two modules of this name, expected a name for each".to_owned();
+        return Err(CompleteError { path: join(path, &name), message });
+    }
     let (registration, base) = base(module, handed, path)?;
     let mut complete = merged(&base, settings);
     if !is_controller(registration) {

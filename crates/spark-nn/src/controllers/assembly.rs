@@ -1,7 +1,7 @@
 //! Shapes worked out along the wiring, and modules built for them.
 
 use spark_core::component::{BuildError, Context, Instance};
-use spark_core::payload::{DelayKernel, Kernel, Payload, PayloadKind, Shape};
+use spark_core::payload::{DelayKernel, Floats, Kernel, Payload, PayloadKind, Shape};
 use spark_core::ports::{InputShapes, PortError};
 use spark_core::registry::{Interface, OutputShapes};
 use spark_core::schema::join;
@@ -65,6 +65,12 @@ impl<'a> Assembly<'a> {
             Some((spark_core::ports::intern(&output.name).into(), shape.clone()))
         };
         self.wired.outputs.iter().filter_map(shape).collect()
+    }
+
+    /// Whether the shapes of each module follow without building anything.
+    pub fn foreseen(mut self) -> Vec<bool> {
+        while (0..self.known.len()).any(|place| self.inferred(place)) {}
+        self.known.iter().map(|shapes| !shapes.is_empty()).collect()
     }
 
     /// Whether something is known of the outputs of a module that was not known before.
@@ -230,11 +236,12 @@ impl<'a> Assembly<'a> {
     }
 }
 
-/// The kernels of a payload as they are exchanged: `[post, pre]`.
+/// What a property holds as it is exchanged: kernels as `[post, pre]`, weights as they are.
 pub(super) fn exchanged(payload: &Payload) -> Option<TensorData> {
     match payload {
         Payload::Kernel(Kernel(kernel)) => Some(kernel.clone().transpose().into_data()),
         Payload::DelayKernel(DelayKernel(kernel)) => Some(kernel.clone().transpose().into_data()),
+        Payload::Floats(Floats(values)) => Some(values.to_data()),
         _ => None,
     }
 }

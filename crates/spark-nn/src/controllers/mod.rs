@@ -15,6 +15,7 @@ mod saved;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod wiring;
 
 pub use config::{BrainConfig, NeuronConfig};

@@ -1,14 +1,13 @@
 //! What a controller remembers, by path, and back.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use spark_core::payload::{
-    Currents, DelayKernel, Floats, Integers, Kernel, Payload, PayloadKind, Potentials, Spikes,
-};
+use spark_core::payload::{DelayKernel, Floats, Kernel, Payload, PayloadKind};
 use spark_core::ports::PropertySpec;
 use spark_core::state::{Saved, StateError};
 
 use super::assembly::exchanged;
 use super::controller::{Controller, INHIBITION_MASK};
+use super::waiting::{self, fits};
 
 /// States and kernels by path, such as `pool.soma.potential` and `pool.synapses.kernel` (`[post, pre]`), the
 /// inhibition mask, and what modules read in the next step (`pool>out_spikes`).
@@ -24,8 +23,8 @@ pub(super) fn save(controller: &Controller) -> Saved {
             }
         }
         for (place, (port, _)) in node.outputs.iter().enumerate() {
-            if let Some(data) = controller.slots[node.first + place].as_ref().and_then(plane) {
-                saved.insert(format!("{}>{port}", node.name), data);
+            if let Some(payload) = &controller.slots[node.first + place] {
+                waiting::save(payload, &format!("{}>{port}", node.name), &mut saved);
             }
         }
     }
@@ -72,13 +71,12 @@ pub(super) fn load(controller: &mut Controller, saved: &Saved) -> Result<(), Sta
         }
         node.instance.restore(&inside).map_err(full)?;
         for (place, (port, _)) in node.outputs.iter().enumerate() {
-            let slot = &mut controller.slots[node.first + place];
             let path = format!("{}>{port}", node.name);
-            let Some(data) = left.remove(&path) else { continue };
-            let Some(payload) = slot else { continue };
-            let now = plane(payload).ok_or_else(|| StateError::Unknown(path.clone()))?;
-            fits(&path, &data, &now.shape()[..])?;
-            rewrite(payload, data, &controller.device);
+            match &mut controller.slots[node.first + place] {
+                Some(payload) => waiting::restore(payload, &path, &mut left, &controller.device)?,
+                // Handed on already: it is written again before anybody reads it.
+                None => waiting::forget(&path, &mut left),
+            }
         }
     }
     match left.into_keys().next() {
@@ -87,50 +85,13 @@ pub(super) fn load(controller: &mut Controller, saved: &Saved) -> Result<(), Sta
     }
 }
 
-fn fits(path: &str, data: &TensorData, expected: &[usize]) -> Result<(), StateError> {
-    let path = path.to_owned();
-    if data.shape()[..] != *expected {
-        return Err(StateError::Shape { path, found: data.shape().to_vec(), expected: expected.to_vec() });
-    }
-    if data.iter::<f64>().any(|value| !value.is_finite()) {
-        return Err(StateError::Content { path, message: "holds a number that is not finite".to_owned() });
-    }
-    Ok(())
-}
-
-/// A kernel that was exchanged as `[post, pre]`.
+/// A property as it was exchanged, kernels as `[post, pre]`.
 fn received(kind: PayloadKind, data: TensorData, device: &Device) -> Payload {
     match kind {
         PayloadKind::DelayKernel => {
             DelayKernel(Tensor::<2, Int>::from_data(data.convert::<i64>(), device).transpose()).into()
         }
+        PayloadKind::Floats => Floats(Tensor::<2>::from_data(data.convert::<f32>(), device)).into(),
         _ => Kernel(Tensor::<2>::from_data(data.convert::<f32>(), device).transpose()).into(),
-    }
-}
-
-/// What there is to save of a payload that waits to be read.
-fn plane(payload: &Payload) -> Option<TensorData> {
-    match payload {
-        Payload::Spikes(spikes) => spikes.units().map(Tensor::into_data),
-        Payload::Currents(Currents(x)) | Payload::Potentials(Potentials(x)) | Payload::Floats(Floats(x)) => {
-            Some(x.to_data())
-        }
-        Payload::Integers(Integers(x)) => Some(x.to_data()),
-        Payload::Mask(_) | Payload::IntegerMask(_) | Payload::Kernel(_) | Payload::DelayKernel(_) => None,
-    }
-}
-
-fn rewrite(payload: &mut Payload, data: TensorData, device: &Device) {
-    let float = |data: TensorData| Tensor::<2>::from_data(data.convert::<f32>(), device);
-    match payload {
-        Payload::Spikes(spikes) => {
-            let inhibitory = spikes.inhibitory.take();
-            *spikes = Spikes::new(float(data)).with_inhibitory(inhibitory);
-        }
-        Payload::Currents(Currents(x)) | Payload::Potentials(Potentials(x)) | Payload::Floats(Floats(x)) => {
-            *x = float(data);
-        }
-        Payload::Integers(Integers(x)) => *x = Tensor::from_data(data, device),
-        Payload::Mask(_) | Payload::IntegerMask(_) | Payload::Kernel(_) | Payload::DelayKernel(_) => {}
     }
 }

@@ -106,18 +106,22 @@ fn a_state_of_another_brain_is_refused_and_nothing_changes() {
 
 #[test]
 fn every_connection_of_a_brain_takes_one_step() {
-    let brain = json!({
-        "inputs": { "x": [1] },
-        "modules": [
-            { "name": "first", "module": "SignalAccumulator", "inputs": { "signal": "__call__.x" }, "config": { "tau": 1e9 } },
-            { "name": "second", "module": "SignalAccumulator", "inputs": { "signal": "first.trace" },
-              "outputs": { "y": "trace" }, "config": { "tau": 1e9 } },
-        ],
-    });
-    let described = model(brain, "Brain");
-    let port = described.checked().unwrap();
-    let names: Vec<_> = port.interface().outputs.iter().map(|port| port.name).collect();
-    assert_eq!(names, ["y"]);
+    let accumulator = |name: &str, from: &str| {
+        json!({ "name": name, "module": "SignalAccumulator", "inputs": { "signal": from },
+                "outputs": { (name): "output" }, "config": { "tau": 1e9 } })
+    };
+    let modules = [accumulator("first", "__call__.x"), accumulator("second", "first.output")];
+    let mut brain = build(&model(json!({ "inputs": { "x": [1] }, "modules": modules }), "Brain"));
+    let mut step = |x: f32| {
+        let mut inputs = PortValues::default();
+        inputs.put("x", Floats(Tensor::full([1, 1], x, &Device::flex())));
+        let outputs = brain.step(inputs).unwrap();
+        ["first", "second"].map(|name| match outputs.get(name) {
+            Some(Payload::Floats(Floats(value))) => value.clone().into_scalar::<f32>().round(),
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!([step(1.0), step(0.0), step(0.0)], [[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]);
 }
 
 #[test]
@@ -163,13 +167,15 @@ fn every_mistake_is_reported_at_once_with_its_path() {
 
 #[test]
 fn names_effects_and_outputs_are_checked() {
+    let mut twice = two_pools();
+    twice.config.modules[2].name = "a".to_owned();
+    let found = problems(&twice).join("\n");
+    assert!(found.starts_with("a: found two modules of this name"), "{found}");
     let mut wrong = two_pools();
-    wrong.config.modules[2].name = "a".to_owned();
     wrong.config.modules[0].effects.insert("nothing".to_owned(), vec!["a.out_spikes".parse().unwrap()]);
     wrong.config.modules[0].outputs.insert("action".to_owned(), "spikes".to_owned());
     let found = problems(&wrong).join("\n");
     for part in [
-        "a: found a name that another module has",
         "spiker.effects.nothing: found a property that the module does not have",
         "readout.outputs.action: found `action`, expected a name that no other output has",
     ] {

@@ -8,6 +8,8 @@ use spark_core::ports::{InputShapes, PortSpec};
 use spark_core::registry::{self, AnyConfig, Interface};
 use spark_core::schema::join;
 
+use super::assembly::Assembly;
+
 /// When modules run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -321,11 +323,10 @@ impl Wired {
     }
 
     /// Modules after those that they read from. In a loop somebody has to read what was there one step before:
-    /// it can where the other knows its shapes without being built.
+    /// it can where the shapes of the other are known without building it. Of several that could, the one that is
+    /// listed first does.
     fn dependencies(&self, path: &str, problems: &mut Problems) -> Vec<usize> {
-        let nothing = InputShapes::default();
-        let recurrent: Vec<bool> =
-            self.modules.iter().map(|module| !module.config.infer(&nothing).is_empty()).collect();
+        let recurrent = Assembly::new(self, &InputShapes::default()).foreseen();
         let mut order: Vec<usize> = Vec::new();
         while order.len() < self.modules.len() {
             let left: Vec<usize> = (0..self.modules.len()).filter(|place| !order.contains(place)).collect();

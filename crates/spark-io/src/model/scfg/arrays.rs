@@ -43,21 +43,30 @@ fn check(data: &At<'_>, shape: &[usize]) -> Result<(), Wrong> {
     }
 }
 
-/// The array of nested lists.
+/// The array of nested lists; anything else as it is.
 pub(super) fn write(value: &Value, dtype: &str) -> Json {
-    let mut shape = Vec::new();
-    let mut inside = value;
-    while let Value::Array(items) = inside {
-        shape.push(Json::Number(items.len().into()));
-        let Some(first) = items.first() else { break };
-        inside = first;
-    }
+    let Some(shape) = shape(value) else { return value.into() };
+    let shape = shape.into_iter().map(|length| Json::Number(length.into())).collect();
     object([
         ("__type__", ARRAY.into()),
         ("dtype", dtype.into()),
         ("shape", Json::List(shape)),
         ("data", value.into()),
     ])
+}
+
+/// The shape of nested lists of numbers; `None` where it is not the same everywhere.
+fn shape(value: &Value) -> Option<Vec<usize>> {
+    match value {
+        Value::Number(_) => Some(Vec::new()),
+        Value::Array(items) => {
+            let mut inside = items.iter().map(shape);
+            let first = inside.next().unwrap_or_else(|| Some(Vec::new()))?;
+            let same = inside.all(|shape| shape.as_ref() == Some(&first));
+            same.then(|| [vec![items.len()], first].concat())
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -78,6 +87,8 @@ mod tests {
         let value = read(text).unwrap();
         assert_eq!(value, serde_json::json!([[1.5], [2]]));
         assert_eq!(serde_json::to_string(&write(&value, "float16")).unwrap(), text);
+        let ragged = serde_json::json!([[1], [2, 3]]);
+        assert_eq!(Value::from(&write(&ragged, "float32")), ragged);
         let scalar = r#"{"__type__":"array","dtype":"int32","shape":[],"data":-1}"#;
         assert_eq!(read(scalar).unwrap(), -1);
     }

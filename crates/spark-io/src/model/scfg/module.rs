@@ -183,9 +183,12 @@ impl Reader {
             }
         }
         draw.insert("kind".to_owned(), name.into());
-        let absent = names::fields(distribution).iter().copied().chain([("scale", 1.0)]);
-        for (entry, default) in absent {
-            draw.entry(entry).or_insert(default.into());
+        draw.entry("scale").or_insert(1.0.into());
+        // What is absent here has the same default there, and is written out again.
+        for (entry, default) in names::fields(distribution) {
+            if draw.get(*entry) == Some(&Value::from(*default)) {
+                draw.remove(*entry);
+            }
         }
         Draw::deserialize(&Value::Object(draw.clone()))
             .map_err(|error| Wrong::new(config.path, error.to_string()))?;
