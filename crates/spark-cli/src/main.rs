@@ -7,9 +7,7 @@ mod output;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-use commands::{
-    bench, check, convert, devices, diff, eval, inspect, list, new, predict, run, schema, train,
-};
+use commands::{bench, check, convert, devices, diff, eval, inspect, list, new, predict, run, schema, train};
 
 #[global_allocator]
 static ALLOCATOR: spark::memory::Allocator = spark::memory::Allocator;

@@ -73,7 +73,9 @@ impl PayloadKind {
     /// ```
     pub fn description(self) -> &'static str {
         match self {
-            Self::Spikes => "Spikes of units, 0 or 1, with the units that inhibit; or their arrival at each synapse",
+            Self::Spikes => {
+                "Spikes of units, 0 or 1, with the units that inhibit; or their arrival at each synapse"
+            }
             Self::Currents => "Currents in pA, [units]",
             Self::Potentials => "Potentials in mV, [units]",
             Self::Floats => "Numbers without unit, [entries]",

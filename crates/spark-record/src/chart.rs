@@ -157,8 +157,7 @@ fn draw<B>(picture: &impl Picture, area: DrawingArea<B, Shift>) -> Result<(), Bo
 where
     B: DrawingBackend<ErrorType: 'static>,
 {
-    register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
-        .map_err(|_| "the font cannot be read")?;
+    register_font(FONT, FontStyle::Normal, dejavu::sans::regular()).map_err(|_| "the font cannot be read")?;
     area.fill(&WHITE)?;
     picture.draw(&area)?;
     area.present()?;

@@ -136,7 +136,9 @@ impl Raster {
             .label_style((FONT, 12))
             .draw()?;
         let drawn = self.spikes.iter().filter(|(time, unit)| time.is_finite() && unit.is_multiple_of(stride));
-        chart.draw_series(drawn.map(|(time, unit)| Circle::new((*time, *unit as f64), 1, COLOURS[0].filled())))?;
+        chart.draw_series(
+            drawn.map(|(time, unit)| Circle::new((*time, *unit as f64), 1, COLOURS[0].filled())),
+        )?;
         Ok(())
     }
 }

@@ -64,7 +64,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             "{path}: nothing wrong; not built, for that takes --size {}=N",
             unknown.join("=N --size ")
         ))?,
-        (count, _) => out.text(format_args!("{path}: {count} {}", if count == 1 { "problem" } else { "problems" }))?,
+        (count, _) => {
+            out.text(format_args!("{path}: {count} {}", if count == 1 { "problem" } else { "problems" }))?
+        }
     }
     out.json(&json!({
         "event": "summary",

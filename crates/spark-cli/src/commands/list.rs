@@ -125,7 +125,9 @@ fn list(components: &[&'static Registration], out: Output) -> Result<()> {
         out.text(format_args!("  {:<width$}  {}", component.name, component.summary))?;
         out.json(&describe::json(component, "component"))?;
     }
-    out.text("\n`spark list NAME` describes one of them; `spark list initializers` and `payloads` list values.")?;
+    out.text(
+        "\n`spark list NAME` describes one of them; `spark list initializers` and `payloads` list values.",
+    )?;
     let names: Vec<_> = components.iter().map(|component| component.name).collect();
     out.json(&json!({ "event": "summary", "components": names }))?;
     Ok(())

@@ -70,7 +70,10 @@ pub fn read(path: &Path) -> Result<Model> {
 pub fn set(model: &mut Model, settings: &[Setting]) -> Result<()> {
     for setting in settings {
         let [value] = setting.values.as_slice() else {
-            bail!("--set {setting}: found {} values, and only `spark run` takes several", setting.values.len());
+            bail!(
+                "--set {setting}: found {} values, and only `spark run` takes several",
+                setting.values.len()
+            );
         };
         model.set(&setting.pattern, value).with_context(|| format!("--set {setting}"))?;
     }
@@ -153,7 +156,8 @@ pub fn ports(interface: &Interface) -> String {
 pub fn problems(error: &BuildError) -> Vec<Problem> {
     match error {
         BuildError::Config { module, problems } => {
-            let within = |problem: &Problem| Problem { path: schema::join(module, &problem.path), ..problem.clone() };
+            let within =
+                |problem: &Problem| Problem { path: schema::join(module, &problem.path), ..problem.clone() };
             problems.list().iter().map(within).collect()
         }
         BuildError::Port { module, source } => {
@@ -191,7 +195,8 @@ mod tests {
     fn sizes_are_read_and_slips_refused() {
         let size = |text: &str| text.parse::<Size>();
         assert_eq!(size("image=16x8"), Ok(Size { port: "image".into(), units: vec![16, 8] }));
-        for text in ["image", "=4", "image=", "image=0", "image=-1", "image=4x", "image=99999999999999999999"] {
+        for text in ["image", "=4", "image=", "image=0", "image=-1", "image=4x", "image=99999999999999999999"]
+        {
             assert!(size(text).is_err(), "{text}");
         }
         assert!(size("a=100000x100000").unwrap_err().contains("at most"));

@@ -56,8 +56,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         args.name
     );
     let (model, description, drive) = match args.kind {
-        Kind::Brain => (brain()?, "Signals to spikes, a recurrent pool, and a readout", "--constant signal=0.5"),
-        Kind::Neuron => (neuron()?, "Neurons with delays, current-based synapses and Hebbian learning", "--constant in_spikes=1"),
+        Kind::Brain => {
+            (brain()?, "Signals to spikes, a recurrent pool, and a readout", "--constant signal=0.5")
+        }
+        Kind::Neuron => (
+            neuron()?,
+            "Neurons with delays, current-based synapses and Hebbian learning",
+            "--constant in_spikes=1",
+        ),
     };
     let metadata = [("name", args.name.as_str()), ("description", description)];
     let metadata = metadata.map(|(key, text)| (key.to_owned(), text.into())).into_iter().collect();
@@ -83,21 +89,25 @@ fn brain() -> Result<Model> {
     let mut pool = Settings::from(fields(json!({ "units": [UNITS], "inhibitory_rate": 0.2 })));
     let kernel = json!({ "kernel": { "kind": "sparse_uniform", "scale": 120.0, "density": 0.5 } });
     pool.modules.push(ModuleSpec::named("synapses", "", fields(kernel).into()));
-    let brain = BrainConfig { seed: Some(1), inputs: BTreeMap::from([("signal".to_owned(), vec![16])]), ..Default::default() }
-        .with(noted(
-            ModuleSpec::new("spiker", &spiker).input("signal", "__call__.signal"),
-            "Each number of the signal, from 0 to 1, is one unit that spikes by chance at up to max_freq.",
-        ))
-        .with(noted(
-            ModuleSpec::named("pool", "LIFNeuron", pool)
-                .input("in_spikes", "spiker.spikes")
-                .input("in_spikes", "pool.out_spikes"),
-            "Hears the spiker and, one step later, itself. A fifth of the units inhibits.",
-        ))
-        .with(noted(
-            ModuleSpec::new("readout", &decoder).input("spikes", "pool.out_spikes").output("action", "signal"),
-            "The activity of two groups of units as two numbers.",
-        ));
+    let brain = BrainConfig {
+        seed: Some(1),
+        inputs: BTreeMap::from([("signal".to_owned(), vec![16])]),
+        ..Default::default()
+    }
+    .with(noted(
+        ModuleSpec::new("spiker", &spiker).input("signal", "__call__.signal"),
+        "Each number of the signal, from 0 to 1, is one unit that spikes by chance at up to max_freq.",
+    ))
+    .with(noted(
+        ModuleSpec::named("pool", "LIFNeuron", pool)
+            .input("in_spikes", "spiker.spikes")
+            .input("in_spikes", "pool.out_spikes"),
+        "Hears the spiker and, one step later, itself. A fifth of the units inhibits.",
+    ))
+    .with(noted(
+        ModuleSpec::new("readout", &decoder).input("spikes", "pool.out_spikes").output("action", "signal"),
+        "The activity of two groups of units as two numbers.",
+    ));
     Ok(Model::of(&brain)?)
 }
 
@@ -116,7 +126,9 @@ fn neuron() -> Result<Model> {
             "Currents that decay exponentially. After every step the kernel is what the rule makes of it.",
         ))
         .with(noted(
-            ModuleSpec::new("soma", &soma).input("current", "synapses.currents").output("out_spikes", "spikes"),
+            ModuleSpec::new("soma", &soma)
+                .input("current", "synapses.currents")
+                .output("out_spikes", "spikes"),
             "Leaky integrate-and-fire units that are refractory for 3 ms.",
         ))
         .with(noted(

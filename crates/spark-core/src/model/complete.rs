@@ -41,7 +41,8 @@ fn within(
     path: &str,
 ) -> Result<Settings, CompleteError> {
     if path.split('.').count() > DEEPEST {
-        let message = format!("found modules inside modules inside modules, expected at most {DEEPEST} levels");
+        let message =
+            format!("found modules inside modules inside modules, expected at most {DEEPEST} levels");
         return Err(CompleteError { path: path.to_owned(), message });
     }
     let (registration, base) = base(module, handed, path)?;

@@ -169,7 +169,10 @@ impl Model {
             let text = pattern.to_string();
             let last = text.rsplit('.').next().unwrap_or_default();
             let near = all.iter().map(|(address, _)| address).filter(|address| {
-                address.field.last().is_some_and(|field| field.contains(last) || last.contains(field.as_str()))
+                address
+                    .field
+                    .last()
+                    .is_some_and(|field| field.contains(last) || last.contains(field.as_str()))
             });
             let near = near.take(3).map(Address::to_string).collect();
             return Err(SetError::NoMatch { pattern: text, near });
@@ -183,8 +186,7 @@ impl Model {
     /// # Errors
     /// When there is none.
     pub fn set(&mut self, pattern: &Pattern, value: &Value) -> Result<Vec<Address>, SetError> {
-        let addresses: Vec<Address> =
-            self.get(pattern)?.into_iter().map(|(address, _)| address).collect();
+        let addresses: Vec<Address> = self.get(pattern)?.into_iter().map(|(address, _)| address).collect();
         let complete = self.complete()?;
         let mut expanded = self.expanded()?;
         for address in &addresses {
@@ -238,7 +240,13 @@ impl Model {
         }
         let complete = self.complete().map_err(|error| {
             let mut problems = problems.clone();
-            problems.push(error.path, error.message, "a registered module");
+            let before = problems.list().len();
+            if let Ok(expanded) = self.expanded() {
+                unknown_modules(&expanded.config.modules, "", &mut problems);
+            }
+            if problems.list().len() == before {
+                problems.push(error.path, error.message, "a registered module");
+            }
             problems
         })?;
         let parsed = match registry::find(&complete.module) {
@@ -280,5 +288,19 @@ impl Model {
             .checked()
             .map_err(|problems| BuildError::Config { module: context.name.clone(), problems })?;
         config.instance(inputs, batch, context)
+    }
+}
+
+/// Every module that is not registered, not only the first one.
+fn unknown_modules(modules: &[ModuleSpec], path: &str, problems: &mut Problems) {
+    for spec in modules {
+        let path = crate::schema::join(path, &spec.name);
+        // Where nothing is said, a registered neuron may know what it is.
+        if !spec.module.is_empty()
+            && let Err(error) = registry::find(&spec.module)
+        {
+            problems.push(path.clone(), error, "a registered module");
+        }
+        unknown_modules(&spec.config.modules, &path, problems);
     }
 }

@@ -59,8 +59,7 @@ impl FromStr for Setting {
     type Err = SettingError;
 
     fn from_str(text: &str) -> Result<Self, SettingError> {
-        let (address, values) =
-            text.split_once('=').ok_or_else(|| SettingError::Form(text.to_owned()))?;
+        let (address, values) = text.split_once('=').ok_or_else(|| SettingError::Form(text.to_owned()))?;
         let pattern: Pattern = address.trim().parse()?;
         let value = |text: &str| {
             value(text.trim()).map_err(|message| SettingError::Value {
@@ -210,7 +209,8 @@ impl Sweep {
             model: variant.model.with_new_seeds(seed),
             settings: variant.settings.clone(),
         };
-        let all = variants.iter().flat_map(|variant| self.seeds.iter().map(move |seed| seeded(variant, *seed)));
+        let all =
+            variants.iter().flat_map(|variant| self.seeds.iter().map(move |seed| seeded(variant, *seed)));
         Ok(all.collect())
     }
 }
@@ -228,7 +228,10 @@ mod tests {
     fn commas_in_brackets_and_quotes_belong_to_the_value() {
         assert_eq!(values("[1,2],[3]"), [json!([1, 2]), json!([3])]);
         assert_eq!(values(r#""a,b",c"#), [json!("a,b"), json!("c")]);
-        assert_eq!(values(r#"{"kind":"normal","scale":2},1"#), [json!({"kind": "normal", "scale": 2}), json!(1)]);
+        assert_eq!(
+            values(r#"{"kind":"normal","scale":2},1"#),
+            [json!({"kind": "normal", "scale": 2}), json!(1)]
+        );
         assert_eq!(values("null,true,1e3,x=y"), [Value::Null, json!(true), json!(1e3), json!("x=y")]);
     }
 

@@ -2,7 +2,9 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::payload::{Currents, Floats, IntegerMask, Integers, Mask, Payload, PayloadKind, Potentials, Shape, Spikes};
+use crate::payload::{
+    Currents, Floats, IntegerMask, Integers, Mask, Payload, PayloadKind, Potentials, Shape, Spikes,
+};
 use crate::ports::{InputShapes, PortValues, intern};
 
 /// What comes in at one port.
@@ -87,7 +89,11 @@ pub struct Drives {
 enum Source {
     Same(Payload),
     /// `[time, entries]`.
-    Rows { kind: PayloadKind, rows: Tensor<2>, steps: usize },
+    Rows {
+        kind: PayloadKind,
+        rows: Tensor<2>,
+        steps: usize,
+    },
 }
 
 impl Drives {
@@ -245,7 +251,9 @@ mod tests {
         let wrong = Drives::new(&shapes, &[("y".to_owned(), Drive::Constant(1.0))], &device).unwrap_err();
         assert_eq!(wrong.to_string(), "unknown input port `y`: the model has x");
         let silent = Drives::new(&shapes, &[], &device).unwrap();
-        let Some(Payload::Currents(Currents(row))) = silent.at(5).get("x").cloned() else { panic!("currents") };
+        let Some(Payload::Currents(Currents(row))) = silent.at(5).get("x").cloned() else {
+            panic!("currents")
+        };
         assert_eq!(row.into_data().try_to_vec::<f32>().unwrap(), [0.0; 3]);
         assert_eq!(silent.steps(), None);
     }

@@ -20,7 +20,10 @@ pub(super) struct Plane {
 ///
 /// # Errors
 /// Names a pattern that means none.
-pub(super) fn meant(instance: &dyn Instance, patterns: &[Pattern]) -> Result<Vec<Plane>, (Pattern, Vec<String>)> {
+pub(super) fn meant(
+    instance: &dyn Instance,
+    patterns: &[Pattern],
+) -> Result<Vec<Plane>, (Pattern, Vec<String>)> {
     let saved = instance.save();
     let known: Vec<&String> = saved.keys().filter(|path| !path.contains('>')).collect();
     for pattern in patterns {

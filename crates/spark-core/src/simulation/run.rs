@@ -81,7 +81,12 @@ impl Simulation {
     ///
     /// # Errors
     /// When the model does not make sense or does not fit its inputs, or a pattern of `record` means nothing.
-    pub fn new(model: &Model, drives: Drives, record: &Record, context: &Context) -> Result<Self, SimulationError> {
+    pub fn new(
+        model: &Model,
+        drives: Drives,
+        record: &Record,
+        context: &Context,
+    ) -> Result<Self, SimulationError> {
         model.checked()?;
         let (open, inside) = opened(model)?;
         let instance = open.build(drives.shapes(), 1, context)?;
@@ -103,7 +108,11 @@ impl Simulation {
     ///
     /// # Errors
     /// When there are fewer rows of input; nothing is done then.
-    pub fn run(&mut self, steps: usize, mut go_on: impl FnMut(usize) -> bool) -> Result<usize, SimulationError> {
+    pub fn run(
+        &mut self,
+        steps: usize,
+        mut go_on: impl FnMut(usize) -> bool,
+    ) -> Result<usize, SimulationError> {
         if let Some(found) = self.drives.steps().filter(|found| *found < steps) {
             return Err(SimulationError::Short { found, expected: steps });
         }

@@ -33,17 +33,15 @@ use super::{ModelFileError, read};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn define_from(path: &Path) -> Result<Vec<&'static Registration>, ModelFileError> {
-    let content = |field: String, message: String| ModelFileError::Content {
-        path: path.to_owned(),
-        field,
-        message,
-    };
+    let content =
+        |field: String, message: String| ModelFileError::Content { path: path.to_owned(), field, message };
     let model = read(path)?.model;
     let mut open: Vec<(&String, &Definition)> = model.neurons.iter().collect();
     let mut defined = Vec::new();
     // A definition may be based on another one that comes later.
     while !open.is_empty() {
-        let ready = open.iter().position(|(_, definition)| !open.iter().any(|(name, _)| **name == definition.base));
+        let ready =
+            open.iter().position(|(_, definition)| !open.iter().any(|(name, _)| **name == definition.base));
         let Some(ready) = ready else {
             let (name, definition) = open[0];
             let message = format!("`{name}` is based on `{}`, and that on `{name}`", definition.base);

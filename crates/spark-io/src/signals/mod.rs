@@ -74,7 +74,10 @@ impl Signal {
         };
         let signal = Self { shape: shape.to_vec(), values };
         if *steps == 0 || signal.width() == 0 {
-            return Err(format!("found the shape {:?}, expected at least one number", [&[*steps], shape].concat()));
+            return Err(format!(
+                "found the shape {:?}, expected at least one number",
+                [&[*steps], shape].concat()
+            ));
         }
         match signal.values.iter().position(|value| !value.is_finite()) {
             None => Ok(signal),

@@ -8,7 +8,8 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// The shape and the numbers of an array, in row-major order.
 pub(super) fn parse(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f32>), String> {
     let (header, data) = split(bytes).ok_or("found no header of a NumPy array, or a truncated one")?;
-    let field = |name: &str| field(header, name).ok_or_else(|| format!("found no `{name}` in the header {header}"));
+    let field =
+        |name: &str| field(header, name).ok_or_else(|| format!("found no `{name}` in the header {header}"));
     let (descr, shape) = (field("descr")?, field("shape")?);
     let number = Number::of(descr).ok_or_else(|| {
         format!("found numbers of the type {descr}, expected bool, integers or floats of up to 8 bytes")

@@ -71,7 +71,11 @@ macro_rules! neuron {
 use neuron;
 
 /// Delays, synapses, soma and Hebbian rule.
-fn hebbian<S: ComponentConfig, M: ComponentConfig>(name: &'static str, synapses: &S, soma: &M) -> NeuronConfig {
+fn hebbian<S: ComponentConfig, M: ComponentConfig>(
+    name: &'static str,
+    synapses: &S,
+    soma: &M,
+) -> NeuronConfig {
     NeuronConfig::called(name)
         .with(ModuleSpec::new("delays", &N2NDelaysConfig::default()).input("in_spikes", "__call__.in_spikes"))
         .with(

@@ -44,7 +44,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Some(ending) if ending == "safetensors" => match state::read(&path)? {
             Some(state) => Some(state),
             None if args.settings.is_empty() && args.sizes.is_empty() => return checkpoint::show(&path, out),
-            None => bail!("{}: --set and --size are for models, not for checkpoints of training", path.display()),
+            None => {
+                bail!("{}: --set and --size are for models, not for checkpoints of training", path.display())
+            }
         },
         _ if path.is_dir() => return checkpoint::show(&path, out),
         _ => None,

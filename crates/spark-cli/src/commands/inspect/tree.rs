@@ -42,7 +42,8 @@ pub fn show(model: &Model, path: &Path, sizes: &[Size], state: Option<&State>, o
             let device = DeviceChoice::Flex.resolve()?;
             let built = config.instance(&shapes, 1, &Context::new("", &device));
             Some(built.map_err(|error| {
-                let lines: Vec<String> = problems(&error).iter().map(|problem| format!("  {problem}")).collect();
+                let lines: Vec<String> =
+                    problems(&error).iter().map(|problem| format!("  {problem}")).collect();
                 anyhow!("{}: the model does not fit its inputs\n{}", path.display(), lines.join("\n"))
             })?)
         }
@@ -176,8 +177,11 @@ fn outputs(config: &dyn AnyConfig, instance: Option<&dyn Instance>) -> Vec<Port>
             ports.map(port).collect()
         }
         None => {
-            let port =
-                |known: &PortSpec| Port { name: known.name.to_owned(), shape: None, carries: known.carries() };
+            let port = |known: &PortSpec| Port {
+                name: known.name.to_owned(),
+                shape: None,
+                carries: known.carries(),
+            };
             interface.outputs.iter().map(port).collect()
         }
     }
@@ -210,7 +214,8 @@ impl Entry {
     /// Ports, wiring and settings.
     fn lines(&self) -> Vec<String> {
         let wires = |wiring: &Wiring, port: &str| {
-            let wires = wiring.get(port).map(|wires| wires.iter().map(ToString::to_string).collect::<Vec<_>>());
+            let wires =
+                wiring.get(port).map(|wires| wires.iter().map(ToString::to_string).collect::<Vec<_>>());
             wires.map_or(String::new(), |wires| format!("  ← {}", wires.join(" + ")))
         };
         let mut lines = Vec::new();
@@ -225,7 +230,8 @@ impl Entry {
         for property in self.spec.effects.keys() {
             lines.push(format!("     #{property}{}", wires(&self.spec.effects, property)));
         }
-        lines.extend(self.changed.iter().map(|(field, value)| format!("set  {field} = {}", shortened(value))));
+        lines
+            .extend(self.changed.iter().map(|(field, value)| format!("set  {field} = {}", shortened(value))));
         lines
     }
 
@@ -242,7 +248,8 @@ impl Entry {
         let effects: Map<String, Value> =
             effects.map(|name| (name.clone(), wires(&self.spec.effects, name).into())).collect();
         let given = self.spec.outputs.iter();
-        let given: Map<String, Value> = given.map(|(name, port)| (name.clone(), port.as_str().into())).collect();
+        let given: Map<String, Value> =
+            given.map(|(name, port)| (name.clone(), port.as_str().into())).collect();
         let family: Family = self.registration.family;
         json!({
             "event": "module",

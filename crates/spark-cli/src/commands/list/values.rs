@@ -59,7 +59,8 @@ impl Values {
 
     /// Prints all of them, or the one of a name.
     pub fn show(self, name: Option<&str>, out: Output) -> Result<()> {
-        let shown: Vec<_> = self.entries().into_iter().filter(|(known, _)| name.is_none_or(|name| name == known)).collect();
+        let shown: Vec<_> =
+            self.entries().into_iter().filter(|(known, _)| name.is_none_or(|name| name == known)).collect();
         let width = shown.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
         out.text(self.kind())?;
         for (name, summary) in &shown {

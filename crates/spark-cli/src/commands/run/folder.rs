@@ -28,7 +28,11 @@ impl Folder {
                     Err(_) => !path.exists(),
                 };
                 ensure!(!path.is_file(), "{} is a file, expected a folder", path.display());
-                ensure!(empty || overwrite, "{} holds files: pass --overwrite to replace the run in it", path.display());
+                ensure!(
+                    empty || overwrite,
+                    "{} holds files: pass --overwrite to replace the run in it",
+                    path.display()
+                );
                 fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
                 path.to_owned()
             }

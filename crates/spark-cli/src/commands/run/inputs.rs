@@ -89,7 +89,11 @@ impl InputArgs {
             }
         }
         for Constant { port, .. } in &self.constants {
-            ensure!(interface.input(port).is_some(), "unknown input port `{port}`: the model has {}", ports(interface));
+            ensure!(
+                interface.input(port).is_some(),
+                "unknown input port `{port}`: the model has {}",
+                ports(interface)
+            );
             if let Some((_, path, _)) = found.iter().find(|(known, ..)| known == port) {
                 bail!("input port `{port}` is fed by {} and by --constant", path.display());
             }
@@ -98,7 +102,12 @@ impl InputArgs {
     }
 
     /// What comes in at every port of a model, and the ports that get nothing but zeros.
-    pub fn drives(&self, given: &Given, config: &dyn AnyConfig, device: &Device) -> Result<(Drives, Vec<String>)> {
+    pub fn drives(
+        &self,
+        given: &Given,
+        config: &dyn AnyConfig,
+        device: &Device,
+    ) -> Result<(Drives, Vec<String>)> {
         let mut sizes = self.sizes.clone();
         let (shapes, _) = input_shapes(config, &sizes)?;
         for (port, path, signal) in &given.signals {
@@ -141,10 +150,19 @@ impl InputArgs {
 }
 
 /// The signals of a file by the port that each is for.
-fn by_port(port: Option<&str>, signals: Signals, path: &Path, interface: &Interface) -> Result<Vec<(String, Signal)>> {
+fn by_port(
+    port: Option<&str>,
+    signals: Signals,
+    path: &Path,
+    interface: &Interface,
+) -> Result<Vec<(String, Signal)>> {
     let path = path.display();
     let known = |port: &str| {
-        ensure!(interface.input(port).is_some(), "{path}: unknown input port `{port}`: the model has {}", ports(interface));
+        ensure!(
+            interface.input(port).is_some(),
+            "{path}: unknown input port `{port}`: the model has {}",
+            ports(interface)
+        );
         Ok(port.to_owned())
     };
     match (port, signals) {
@@ -153,7 +171,8 @@ fn by_port(port: Option<&str>, signals: Signals, path: &Path, interface: &Interf
             let names: Vec<String> = signals.iter().map(|(name, _)| name.clone()).collect();
             let only = signals.len() == 1;
             let signal = signals.into_iter().find(|(name, _)| only || name == port).map(|(_, signal)| signal);
-            let signal = signal.with_context(|| format!("{path}: found no tensor `{port}`, only {}", names.join(", ")))?;
+            let signal = signal
+                .with_context(|| format!("{path}: found no tensor `{port}`, only {}", names.join(", ")))?;
             Ok(vec![(known(port)?, signal)])
         }
         (None, Signals::Named(signals)) => {

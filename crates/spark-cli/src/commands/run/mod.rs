@@ -92,8 +92,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let out = Output { json: args.common.json };
     let variants = variants(args, &args.model.read()?)?;
     let device = args.common.device.resolve()?;
-    let configs: Vec<Box<dyn AnyConfig>> =
-        variants.iter().map(|variant| described(variant, checked(&variant.model, &args.model.path))).collect::<Result<_>>()?;
+    let configs: Vec<Box<dyn AnyConfig>> = variants
+        .iter()
+        .map(|variant| described(variant, checked(&variant.model, &args.model.path)))
+        .collect::<Result<_>>()?;
     let given = args.inputs.read(&configs[0].interface())?;
     let mut plan = Plan { args, given, device, steps: 0 };
     plan.steps = plan.steps(configs[0].as_ref())?;
@@ -104,7 +106,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             described(variant, plan.simulation(variant, configs[place].as_ref()))?;
         }
     }
-    let folder = Folder::prepare(args.out.as_deref(), args.overwrite, args.plot || !args.records.is_empty(), &args.model.path)?;
+    let folder = Folder::prepare(
+        args.out.as_deref(),
+        args.overwrite,
+        args.plot || !args.records.is_empty(),
+        &args.model.path,
+    )?;
     let stop = stop_on_ctrl_c()?;
     let bar = bar(plan.steps, variants.len())?;
 
@@ -143,7 +150,8 @@ fn variants(args: &Args, model: &Model) -> Result<Vec<Variant>> {
 
 /// An error with the settings of the run that it is about.
 fn described<T>(variant: &Variant, result: Result<T>) -> Result<T> {
-    let settings: Vec<String> = variant.settings.iter().map(|(pattern, value)| format!("{pattern}={value}")).collect();
+    let settings: Vec<String> =
+        variant.settings.iter().map(|(pattern, value)| format!("{pattern}={value}")).collect();
     match settings.as_slice() {
         [] => result,
         settings => result.with_context(|| format!("with {}", settings.join(" "))),
@@ -166,7 +174,10 @@ impl Plan<'_> {
         let steps = steps.context("nothing says how many steps to run: pass --steps N")?;
         ensure!(steps > 0, "found 0 steps, expected at least one");
         if let Some(rows) = drives.steps() {
-            ensure!(rows >= steps, "found {rows} rows of input for {steps} steps: pass --steps {rows}, or a longer file");
+            ensure!(
+                rows >= steps,
+                "found {rows} rows of input for {steps} steps: pass --steps {rows}, or a longer file"
+            );
         }
         Ok(steps)
     }

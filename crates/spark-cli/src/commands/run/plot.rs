@@ -65,7 +65,14 @@ fn chart(one: &Activity, values: &[f32], dt: f64) -> Chart {
 }
 
 /// Means over windows of steps, so that there are not too many points.
-fn curve(name: &str, values: &[f32], units: usize, least: usize, dt: f64, of: impl Fn(&[f32]) -> f64) -> Series {
+fn curve(
+    name: &str,
+    values: &[f32],
+    units: usize,
+    least: usize,
+    dt: f64,
+    of: impl Fn(&[f32]) -> f64,
+) -> Series {
     let rows: Vec<f64> = values.chunks_exact(units.max(1)).map(of).collect();
     let window = rows.len().div_ceil(POINTS).max(least).min(rows.len().max(1));
     let mean = |(place, rows): (usize, &[f64])| {

@@ -97,7 +97,8 @@ impl Outcome {
         if self.diverged.is_none() {
             let metadata = [("dt".to_owned(), self.dt.to_string())].into();
             TensorFile { metadata, tensors }.write(&path.join(OUTPUTS))?;
-            let state = State { model: variant.model.clone(), steps: self.steps, tensors: self.state.clone() };
+            let state =
+                State { model: variant.model.clone(), steps: self.steps, tensors: self.state.clone() };
             state.write(&path.join(state::FILE))?;
         }
         spark::io::model::write(&path.join(MODEL), &variant.model, true)?;
@@ -125,7 +126,17 @@ impl Report {
     pub fn new(out: Output, model: &Path, variants: &[Variant], steps: usize) -> Self {
         let (done, widths) = Default::default();
         let name = model.display().to_string();
-        Self { out, name, model: model.to_owned(), runs: variants.len(), steps, done, widths, seconds: 0.0, finite: true }
+        Self {
+            out,
+            name,
+            model: model.to_owned(),
+            runs: variants.len(),
+            steps,
+            done,
+            widths,
+            seconds: 0.0,
+            finite: true,
+        }
     }
 
     /// Reports one run as it ends.
@@ -161,7 +172,10 @@ impl Report {
     /// One line for each output.
     fn table(&self, run: &Outcome) -> Result<()> {
         let width = run.activity.iter().map(|one| one.name.chars().count()).max().unwrap_or(0).max(6);
-        self.out.text(format_args!("\n{:<width$} {:>7} {:>10} {:>10} {:>10}", "output", "units", "spikes", "rate/Hz", "mean"))?;
+        self.out.text(format_args!(
+            "\n{:<width$} {:>7} {:>10} {:>10} {:>10}",
+            "output", "units", "spikes", "rate/Hz", "mean"
+        ))?;
         for one in &run.activity {
             let spikes = one.spikes.map_or(String::new(), |count| count.to_string());
             let number = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.3}"));
@@ -202,8 +216,12 @@ impl Report {
             cells.collect::<Vec<_>>().join("  ")
         };
         if self.done.is_empty() {
-            self.widths = cells.iter().map(|(name, cell)| name.chars().count().max(cell.chars().count() + 2)).collect();
-            self.out.text(format_args!("\n{}", line(cells.iter().map(|(name, _)| name).collect(), &self.widths)))?;
+            self.widths =
+                cells.iter().map(|(name, cell)| name.chars().count().max(cell.chars().count() + 2)).collect();
+            self.out.text(format_args!(
+                "\n{}",
+                line(cells.iter().map(|(name, _)| name).collect(), &self.widths)
+            ))?;
         }
         self.out.text(line(cells.iter().map(|(_, cell)| cell).collect(), &self.widths))?;
         Ok(())
