@@ -230,8 +230,7 @@ impl Run<'_> {
 
     /// Sets what the reference drew at random.
     fn load_drawn(&self, instance: &mut dyn Instance) -> Checked {
-        let writable: Vec<_> =
-            instance.properties().iter().filter(|property| property.writable).copied().collect();
+        let writable: Vec<_> = instance.properties().iter().filter(|property| property.writable).copied().collect();
         for property in writable {
             let name = format!("init.{}", property.name);
             if self.case.shape(&name).is_none() {

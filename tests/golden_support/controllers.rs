@@ -64,9 +64,7 @@ fn settings(recorded: &Value) -> Checked<Settings> {
     };
     let mut own: Map<String, Value> = fields.clone();
     own.remove("modules_specs");
-    let Value::Object(own) = config(&Value::Object(own), &recorded["dt"])? else {
-        return Err("no fields".into());
-    };
+    let Value::Object(own) = config(&Value::Object(own), &recorded["dt"])? else { return Err("no fields".into()) };
     let modules = modules.as_array().ok_or("modules that are no list")?;
     Ok(Settings { fields: own, modules: modules.iter().map(module).collect::<Checked<_>>()? })
 }
@@ -147,10 +145,7 @@ impl Run<'_> {
             match shape.kind {
                 PayloadKind::Spikes => {
                     let mask = self.row(self.sample(&format!("in.{port}.inhibition_mask"), step)?);
-                    values.put(
-                        port.to_owned(),
-                        Spikes::new(entries).with_inhibitory(Some(mask.squeeze_dim(0))),
-                    );
+                    values.put(port.to_owned(), Spikes::new(entries).with_inhibitory(Some(mask.squeeze_dim(0))));
                 }
                 PayloadKind::Floats => values.put(port.to_owned(), Floats(entries)),
                 other => return Err(format!("no recording feeds {other}")),

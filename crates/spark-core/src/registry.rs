@@ -155,9 +155,9 @@ impl Registration {
     /// # Errors
     /// When a field is unknown or of a wrong type.
     pub fn parse(&self, value: Value, origin: &str) -> Result<Box<dyn AnyConfig>, ConfigError> {
-        let content = |(field, message)| ConfigError::Content { origin: origin.to_owned(), field, message };
-        let fields =
-            Map::deserialize(&value).map_err(|error| content((".".to_owned(), error.to_string())))?;
+        let content =
+            |(field, message)| ConfigError::Content { origin: origin.to_owned(), field, message };
+        let fields = Map::deserialize(&value).map_err(|error| content((".".to_owned(), error.to_string())))?;
         self.parse_settings(fields.into()).map_err(content)
     }
 
@@ -389,14 +389,14 @@ pub fn define(
     if !is_name(name) {
         return Err(DefineError::Name(name.to_owned()));
     }
-    let wrong = |message: String| DefineError::Base { name: name.to_owned(), base: base.to_owned(), message };
+    let wrong =
+        |message: String| DefineError::Base { name: name.to_owned(), base: base.to_owned(), message };
     let (parent, _) = find(base).map_err(|error| wrong(error.to_string()))?;
     if !matches!(parent.family, Family::Neuron | Family::Brain) {
         return Err(wrong(format!("found a {}, expected a neuron or a brain", parent.family)));
     }
     let mut defined = DEFINED.write().unwrap_or_else(PoisonError::into_inner);
-    let known =
-        inventory::iter::<Registration>().chain(defined.iter().copied()).find(|known| known.name == name);
+    let known = inventory::iter::<Registration>().chain(defined.iter().copied()).find(|known| known.name == name);
     match known {
         Some(known) if matches!(&known.default, Preset::Given(given) if *given == settings) => Ok(known),
         Some(_) => Err(DefineError::Taken(name.to_owned())),
@@ -407,14 +407,7 @@ pub fn define(
                 name: leaked(name),
                 summary: leaked(summary),
                 default: Preset::Given(settings),
-                ..Registration::controller(
-                    "",
-                    parent.family,
-                    "",
-                    parent.schema,
-                    Settings::default,
-                    parent.parse,
-                )
+                ..Registration::controller("", parent.family, "", parent.schema, Settings::default, parent.parse)
             }));
             defined.push(registration);
             Ok(registration)

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use serde_json::{Map, Value, json};
 use spark::core::model::{Model, ModuleSpec, Settings, is_name};
+use spark::core::parameter::{Distribution, Draw};
 use spark::nn::components::delays::N2NDelaysConfig;
 use spark::nn::components::plasticity::HebbianRuleConfig;
 use spark::nn::components::somas::AdaptiveLeakySomaConfig;
@@ -10,7 +11,6 @@ use spark::nn::components::synapses::TracedSynapsesConfig;
 use spark::nn::controllers::{BrainConfig, NeuronConfig};
 use spark::nn::interfaces::input::PoissonSpikerConfig;
 use spark::nn::interfaces::output::ExponentialIntegratorConfig;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -87,40 +87,45 @@ fn brain() -> Result<Model> {
         _ => Map::new(),
     };
     let mut pool = Settings::from(fields(json!({ "units": [UNITS], "inhibitory_rate": 0.2 })));
-    let kernel = json!({ "kernel": { "kind": "sparse_uniform", "scale": 120.0, "density": 0.5 } });
-    pool.modules.push(ModuleSpec::named("synapses", "", fields(kernel).into()));
-    let brain = BrainConfig {
-        seed: Some(1),
-        inputs: BTreeMap::from([("signal".to_owned(), vec![16])]),
-        ..Default::default()
-    }
-    .with(noted(
-        ModuleSpec::new("spiker", &spiker).input("signal", "__call__.signal"),
-        "Each number of the signal, from 0 to 1, is one unit that spikes by chance at up to max_freq.",
-    ))
-    .with(noted(
-        ModuleSpec::named("pool", "LIFNeuron", pool)
-            .input("in_spikes", "spiker.spikes")
-            .input("in_spikes", "pool.out_spikes"),
-        "Hears the spiker and, one step later, itself. A fifth of the units inhibits.",
-    ))
-    .with(noted(
-        ModuleSpec::new("readout", &decoder).input("spikes", "pool.out_spikes").output("action", "signal"),
-        "The activity of two groups of units as two numbers.",
-    ));
+    let kernel = json!({ "kernel": { "kind": "sparse_uniform", "scale": 350.0, "density": 0.5 } });
+    pool.modules.push(ModuleSpec::named("synapses", "LinearSynapses", fields(kernel).into()));
+    let mut brain = BrainConfig::default();
+    brain.seed = Some(1);
+    brain.inputs.insert("signal".to_owned(), vec![16]);
+    let brain = brain
+        .with(noted(
+            ModuleSpec::new("spiker", &spiker).input("signal", "__call__.signal"),
+            "Each number of the signal, from 0 to 1, is one unit that spikes by chance at up to max_freq.",
+        ))
+        .with(noted(
+            ModuleSpec::named("pool", "LIFNeuron", pool)
+                .input("in_spikes", "spiker.spikes")
+                .input("in_spikes", "pool.out_spikes"),
+            "Hears the spiker and, one step later, itself. A fifth of the units inhibits.",
+        ))
+        .with(noted(
+            ModuleSpec::new("readout", &decoder)
+                .input("spikes", "pool.out_spikes")
+                .output("action", "signal"),
+            "The activity of two groups of units as two numbers.",
+        ));
     Ok(Model::of(&brain)?)
 }
 
 fn neuron() -> Result<Model> {
     let soma = AdaptiveLeakySomaConfig { cooldown: Some(3.0.into()), ..Default::default() };
-    let inputs = BTreeMap::from([("in_spikes".to_owned(), vec![16])]);
-    let neuron = NeuronConfig { seed: Some(1), units: vec![UNITS], inputs, ..Default::default() }
+    let kernel = Draw { scale: 8.0, ..Draw::new(Distribution::Uniform) };
+    let synapses = TracedSynapsesConfig { kernel: kernel.into(), ..Default::default() };
+    let mut neuron = NeuronConfig::default();
+    (neuron.seed, neuron.units) = (Some(1), vec![UNITS]);
+    neuron.inputs.insert("in_spikes".to_owned(), vec![16]);
+    let neuron = neuron
         .with(noted(
             ModuleSpec::new("delays", &N2NDelaysConfig::default()).input("in_spikes", "__call__.in_spikes"),
             "Every synapse has a delay of its own.",
         ))
         .with(noted(
-            ModuleSpec::new("synapses", &TracedSynapsesConfig::default())
+            ModuleSpec::new("synapses", &synapses)
                 .input("spikes", "delays.out_spikes")
                 .effect("kernel", "rule.kernel"),
             "Currents that decay exponentially. After every step the kernel is what the rule makes of it.",

@@ -133,15 +133,10 @@ impl Pattern {
     pub fn matches<'a>(&self, address: impl IntoIterator<Item = &'a str>) -> bool {
         let address: Vec<&str> = address.into_iter().collect();
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-        globbed(
-            &names,
-            &address,
-            |name| *name == "**",
-            |name, found| {
-                let [name, found]: [Vec<char>; 2] = [name, found].map(|text| text.chars().collect());
-                globbed(&name, &found, |letter| *letter == '*', |letter, found| letter == found)
-            },
-        )
+        globbed(&names, &address, |name| *name == "**", |name, found| {
+            let [name, found]: [Vec<char>; 2] = [name, found].map(|text| text.chars().collect());
+            globbed(&name, &found, |letter| *letter == '*', |letter, found| letter == found)
+        })
     }
 
     /// Whether it means this address.

@@ -78,7 +78,11 @@ fn compare(before: &Settings, after: &Settings, path: &str, found: &mut Vec<Chan
     for name in names {
         let (old, new) = (before.fields.get(name), after.fields.get(name));
         if !matches!((old, new), (Some(old), Some(new)) if same(old, new)) {
-            found.push(Change::Changed { path: join(path, name), before: old.cloned(), after: new.cloned() });
+            found.push(Change::Changed {
+                path: join(path, name),
+                before: old.cloned(),
+                after: new.cloned(),
+            });
         }
     }
     for old in &before.modules {
@@ -112,10 +116,7 @@ fn compare_modules(old: &ModuleSpec, new: &ModuleSpec, path: &str, found: &mut V
     compare(&old.config, &new.config, path, found);
 }
 
-fn union<'a>(
-    a: impl Iterator<Item = &'a String>,
-    b: impl Iterator<Item = &'a String>,
-) -> BTreeSet<&'a String> {
+fn union<'a>(a: impl Iterator<Item = &'a String>, b: impl Iterator<Item = &'a String>) -> BTreeSet<&'a String> {
     a.chain(b).collect()
 }
 

@@ -260,8 +260,7 @@ mod tests {
 
     #[test]
     fn modules_nest() {
-        let text =
-            r#"{"name":"p","module":"Neuron","config":{"units":[3],"modules":[{"name":"s","module":"X"}]}}"#;
+        let text = r#"{"name":"p","module":"Neuron","config":{"units":[3],"modules":[{"name":"s","module":"X"}]}}"#;
         let spec: ModuleSpec = serde_json::from_str(text).unwrap();
         assert_eq!(spec.config.module("s").unwrap().module, "X");
         assert_eq!(serde_json::to_string(&spec).unwrap(), text);

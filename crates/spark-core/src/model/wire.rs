@@ -118,8 +118,9 @@ impl FromStr for Wire {
 /// assert!(!is_name("") && !is_name("pool.soma") && !is_name("a*"));
 /// ```
 pub fn is_name(text: &str) -> bool {
-    let sign =
-        |letter: char| letter.is_whitespace() || letter.is_control() || ".#*[]={},'\"\\/".contains(letter);
+    let sign = |letter: char| {
+        letter.is_whitespace() || letter.is_control() || ".#*[]={},'\"\\/".contains(letter)
+    };
     !text.is_empty() && text.len() <= 128 && !text.contains(sign)
 }
 

@@ -6,8 +6,11 @@ use std::path::Path;
 use super::{Loaded, ModelFileError};
 
 pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Loaded, ModelFileError> {
-    let content =
-        |field: String, message: String| ModelFileError::Content { path: path.to_owned(), field, message };
+    let content = |field: String, message: String| ModelFileError::Content {
+        path: path.to_owned(),
+        field,
+        message,
+    };
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let model: Model = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| content(error.path().to_string(), error.inner().to_string()))?;

@@ -156,8 +156,9 @@ impl<'a> Assembly<'a> {
         }
         let module = &self.wired.modules[place];
         let path = join(&context.name, &module.name);
-        let (inputs, complete) =
-            self.wired_to(place).map_err(|source| BuildError::Port { module: path.clone(), source })?;
+        let (inputs, complete) = self
+            .wired_to(place)
+            .map_err(|source| BuildError::Port { module: path.clone(), source })?;
         if !complete {
             return Ok(self.inferred(place));
         }
@@ -180,8 +181,7 @@ impl<'a> Assembly<'a> {
     /// Why nothing more can be built: the modules that wait for one another.
     fn stuck(&self, context: &Context) -> BuildError {
         let mut problems = Problems::default();
-        for (place, module) in
-            self.wired.modules.iter().enumerate().filter(|(place, _)| self.built[*place].is_none())
+        for (place, module) in self.wired.modules.iter().enumerate().filter(|(place, _)| self.built[*place].is_none())
         {
             for feed in &module.feeds {
                 let unknown = |source: &&Source| self.shape(source).is_none();

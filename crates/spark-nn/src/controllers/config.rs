@@ -149,7 +149,8 @@ macro_rules! controller {
                 let settings = complete(name, &settings).map_err(|error| (error.path, error.message))?;
                 let fields = Value::Object(settings.fields);
                 let config: Result<Self, _> = serde_path_to_error::deserialize(fields);
-                let config = config.map_err(|error| (error.path().to_string(), error.inner().to_string()))?;
+                let config =
+                    config.map_err(|error| (error.path().to_string(), error.inner().to_string()))?;
                 Ok(Self { modules: settings.modules, kind: name, ..config })
             }
 
@@ -227,12 +228,7 @@ controller!(
     Order::Dependencies,
     "Modules that run in the order of their dependencies within a step"
 );
-controller!(
-    BrainConfig,
-    Family::Brain,
-    Order::Latency,
-    "Modules that all run on what they gave one step before"
-);
+controller!(BrainConfig, Family::Brain, Order::Latency, "Modules that all run on what they gave one step before");
 
 impl NeuronConfig {
     fn properties(&self) -> Vec<PropertySpec> {
@@ -306,7 +302,9 @@ fn assembled(
     let module = || context.name.clone();
     problems.into_result().map_err(|problems| BuildError::Config { module: module(), problems })?;
     let interface = config.interface();
-    inputs.check(&interface.inputs).map_err(|source| BuildError::Port { module: module(), source })?;
+    inputs
+        .check(&interface.inputs)
+        .map_err(|source| BuildError::Port { module: module(), source })?;
     // A root has no name to derive a seed from.
     let below = if context.name.is_empty() { context.seed } else { derive(context.seed, &context.name) };
     let context = Context { seed: seed.unwrap_or(below), ..context.clone() };

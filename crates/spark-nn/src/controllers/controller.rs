@@ -43,16 +43,9 @@ pub struct Part {
 enum Read {
     Call(usize),
     /// A slot; the last reader takes what is there, so that whoever made it is alone with its tensors.
-    Slot {
-        slot: usize,
-        take: bool,
-    },
+    Slot { slot: usize, take: bool },
     /// A property of a node; taken where the effect of the same node writes it back after the step.
-    Property {
-        node: usize,
-        name: &'static str,
-        take: bool,
-    },
+    Property { node: usize, name: &'static str, take: bool },
     Mask,
 }
 
@@ -214,7 +207,8 @@ impl Controller {
         mut observe: impl Observer,
     ) -> Result<usize, RunError> {
         for step in 0..steps {
-            let outputs = self.step(input(step)).map_err(|source| RunError::Step { step, source })?;
+            let outputs =
+                self.step(input(step)).map_err(|source| RunError::Step { step, source })?;
             if !observe(step, &outputs) {
                 return Ok(step + 1);
             }
@@ -313,11 +307,7 @@ impl Controller {
     fn unknown(&self, name: &str) -> PortError {
         let modules = self.nodes.iter().map(|node| node.name);
         let properties = self.interface.properties.iter().map(|property| property.name);
-        PortError::Unknown {
-            what: "property",
-            name: name.to_owned(),
-            known: properties.chain(modules).collect(),
-        }
+        PortError::Unknown { what: "property", name: name.to_owned(), known: properties.chain(modules).collect() }
     }
 
     /// The node that a path leads into, and the rest of the path.
@@ -470,8 +460,7 @@ impl Controller {
             let writable: Vec<PropertySpec> =
                 node.instance.properties().iter().filter(|property| property.writable).copied().collect();
             for property in writable {
-                let Some(now) = node.instance.property(property.name).ok().as_ref().and_then(exchanged)
-                else {
+                let Some(now) = node.instance.property(property.name).ok().as_ref().and_then(exchanged) else {
                     continue;
                 };
                 let data = inside.remove(property.name);
@@ -656,10 +645,9 @@ impl Layout {
 
     /// The effect that reads a slot.
     fn written_from(&self, parts: &[Part], slot: usize) -> Option<(usize, String)> {
-        let effects = parts
-            .iter()
-            .enumerate()
-            .flat_map(|(owner, part)| part.effects.iter().map(move |effect| (owner, effect)));
+        let effects = parts.iter().enumerate().flat_map(|(owner, part)| {
+            part.effects.iter().map(move |effect| (owner, effect))
+        });
         let mut effects = effects.filter(|(_, effect)| {
             matches!(effect.sources.as_slice(), [wiring::Source::Port { module, port }]
                 if self.slot(parts, *module, port) == slot)
@@ -713,10 +701,9 @@ impl Layout {
                         let slot = self.slot(parts, *module, port);
                         let read_later = !self.readers(parts, slot).is_empty();
                         let late = wired.when == Order::Latency
-                            || self
-                                .readers(parts, slot)
-                                .iter()
-                                .any(|reader| self.position[reader.0] <= self.position[*module]);
+                            || self.readers(parts, slot).iter().any(|reader| {
+                                self.position[reader.0] <= self.position[*module]
+                            });
                         let given = wired
                             .outputs
                             .iter()

@@ -103,8 +103,7 @@ impl Wired {
         path: &str,
         problems: &mut Problems,
     ) -> Self {
-        let mut wired =
-            Self { modules: Vec::new(), when, order: Vec::new(), calls: Vec::new(), outputs: Vec::new() };
+        let mut wired = Self { modules: Vec::new(), when, order: Vec::new(), calls: Vec::new(), outputs: Vec::new() };
         let mut known: Vec<&ModuleSpec> = Vec::new();
         for spec in specs {
             let path = join(path, &spec.name);
@@ -156,8 +155,10 @@ impl Wired {
             if wires.is_empty() {
                 problems.push(&path, "no connection", "at least one");
             }
-            let sources: Vec<Source> =
-                wires.iter().filter_map(|wire| self.source(wire, kind, optional, &path, problems)).collect();
+            let sources: Vec<Source> = wires
+                .iter()
+                .filter_map(|wire| self.source(wire, kind, optional, &path, problems))
+                .collect();
             if sources.len() > 1 && matches!(kind, Some(PayloadKind::Kernel | PayloadKind::DelayKernel)) {
                 problems.push(&path, format!("{} connections", sources.len()), "one: kernels are not joined");
             }
@@ -210,11 +211,7 @@ impl Wired {
             let path = format!("{path}.outputs.{name}");
             let interface = &self.modules[place].interface;
             if interface.output(port).is_none() {
-                problems.push(
-                    path,
-                    format!("`{port}`"),
-                    one_of(interface.outputs.iter().map(|port| port.name)),
-                );
+                problems.push(path, format!("`{port}`"), one_of(interface.outputs.iter().map(|port| port.name)));
                 continue;
             }
             if self.outputs.iter().any(|output| output.name == *name) || !is_name(name) {
@@ -239,16 +236,11 @@ impl Wired {
         };
         let (source, found) = match &wire.origin {
             Origin::Call => return self.call(wire, kind, optional, path, problems).map(Source::Call),
-            Origin::Own
-                if wire.property && wire.port == INHIBITION_PORT && self.when == Order::Dependencies =>
-            {
+            Origin::Own if wire.property && wire.port == INHIBITION_PORT && self.when == Order::Dependencies => {
                 (Source::Mask, Some(PayloadKind::Mask))
             }
             Origin::Own => {
-                unknown(
-                    "a property that the controller does not have",
-                    vec!["__self__#inhibition_mask of a neuron"],
-                );
+                unknown("a property that the controller does not have", vec!["__self__#inhibition_mask of a neuron"]);
                 return None;
             }
             Origin::Module(name) => {
@@ -339,11 +331,7 @@ impl Wired {
                     let names = self.loop_among(&left).join(" → ");
                     let expected = "no loop within a step, or a module in it whose shapes follow from its \
                                     configuration, such as synapses";
-                    problems.push(
-                        if path.is_empty() { "modules" } else { path },
-                        format!("the loop {names}"),
-                        expected,
-                    );
+                    problems.push(if path.is_empty() { "modules" } else { path }, format!("the loop {names}"), expected);
                     order.extend(left);
                 }
             }

@@ -22,8 +22,4 @@ pub fn alif() -> NeuronConfig {
     hebbian("ALIFNeuron", &TracedSynapsesConfig::default(), &soma)
 }
 
-neuron!(
-    "ALIFNeuron",
-    "Leaky integrate-and-fire neurons with an adaptive threshold and Hebbian synapses",
-    alif
-);
+neuron!("ALIFNeuron", "Leaky integrate-and-fire neurons with an adaptive threshold and Hebbian synapses", alif);
