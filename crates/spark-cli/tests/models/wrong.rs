@@ -63,7 +63,7 @@ const CASES: [Case; 12] = [
     ),
     (
         |modules| modules[1]["config"]["kernel"] = json!([[1.0, 2.0], [3.0, 4.0]]),
-        &["synapses.kernel: found an array of shape [2, 2], expected one that broadcasts to [64, 16]"],
+        &["synapses.kernel: found shape [2, 2], expected one that fits [64, 16]"],
     ),
     (
         |modules| {

@@ -106,13 +106,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             described(variant, plan.simulation(variant, configs[place].as_ref()))?;
         }
     }
+    let stop = stop_on_ctrl_c()?;
     let folder = Folder::prepare(
         args.out.as_deref(),
         args.overwrite,
         args.plot || !args.records.is_empty(),
         &args.model.path,
     )?;
-    let stop = stop_on_ctrl_c()?;
     let bar = bar(plan.steps, variants.len())?;
 
     let mut report = Report::new(out, &args.model.path, &variants, plan.steps);
