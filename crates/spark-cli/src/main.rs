@@ -1,4 +1,4 @@
-//! `spark`: train, evaluate and look at spiking neural networks from the command line.
+//! `spark`: describe, run, train and look at spiking neural networks from the command line.
 #![recursion_limit = "256"] // The kernel compiler of the GPU backends nests its types deeply.
 
 mod commands;
@@ -7,7 +7,7 @@ mod output;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-use commands::{bench, devices, eval, inspect, list, predict, train};
+use commands::{bench, check, convert, devices, diff, eval, inspect, list, new, predict, run, schema, train};
 
 #[global_allocator]
 static ALLOCATOR: spark::memory::Allocator = spark::memory::Allocator;
@@ -22,6 +22,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    New(new::Args),
+    Check(check::Args),
+    Run(Box<run::Args>),
+    Diff(diff::Args),
+    Convert(convert::Args),
+    Schema(schema::Args),
     Train(Box<train::Args>),
     Eval(eval::Args),
     Predict(predict::Args),
@@ -37,6 +43,12 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let result = match Cli::parse().command {
+        Command::New(args) => new::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Diff(args) => Ok(diff::run(&args)),
+        Command::Convert(args) => convert::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),

@@ -1,5 +1,7 @@
 //! The program as its users meet it.
 
+mod models;
+
 use assert_cmd::Command;
 use predicates::prelude::*;
 use serde_json::Value;

@@ -44,6 +44,23 @@ impl Distribution {
         Self::SparseLogNormal,
     ];
 
+    /// Names in configurations, and what they mean.
+    ///
+    /// # Examples
+    /// ```
+    /// use spark_core::parameter::Distribution;
+    ///
+    /// let described = Distribution::described();
+    /// assert_eq!(described[0], ("constant".to_owned(), "`scale` everywhere.".to_owned()));
+    /// assert_eq!(described.len(), Distribution::ALL.len());
+    /// ```
+    pub fn described() -> Vec<(String, String)> {
+        let schema = serde_json::Value::from(schemars::schema_for!(Self));
+        let options = schema["oneOf"].as_array().cloned().unwrap_or_default();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().replace('\n', " ");
+        options.iter().map(|option| (text(&option["const"]), text(&option["description"]))).collect()
+    }
+
     fn sparse(self) -> bool {
         use Distribution as D;
         matches!(self, D::SparseUniform | D::NormalizedSparseUniform | D::SparseNormal | D::SparseLogNormal)

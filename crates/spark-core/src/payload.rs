@@ -62,6 +62,30 @@ impl PayloadKind {
             Self::DelayKernel => "delay_kernel",
         }
     }
+
+    /// What it holds, with its shape for one sample.
+    ///
+    /// # Examples
+    /// ```
+    /// use spark_core::payload::PayloadKind;
+    ///
+    /// assert!(PayloadKind::Currents.description().starts_with("Currents in pA"));
+    /// ```
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Spikes => {
+                "Spikes of units, 0 or 1, with the units that inhibit; or their arrival at each synapse"
+            }
+            Self::Currents => "Currents in pA, [units]",
+            Self::Potentials => "Potentials in mV, [units]",
+            Self::Floats => "Numbers without unit, [entries]",
+            Self::Integers => "Whole numbers, [entries]",
+            Self::Mask => "One bit for each unit, [units]",
+            Self::IntegerMask => "A whole number for each unit, [units]",
+            Self::Kernel => "The strengths of synapses in pA, [post, pre]",
+            Self::DelayKernel => "Delays in whole steps, of units or of pairs, [post, pre]",
+        }
+    }
 }
 
 impl fmt::Display for PayloadKind {

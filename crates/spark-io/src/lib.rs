@@ -4,11 +4,13 @@
 //! * [`model`]: model files, JSON and `.scfg`.
 //! * [`parameters`]: the parameters of a Burn module by name, out of it and into it.
 //! * [`Snapshot`]: a model with the state of one that runs.
+//! * [`signals`]: inputs over time from `.npy`, `.csv` and `.safetensors`.
 //! * [`Checkpoint`]: the layout that `spark train` writes, documented at its type.
 
 mod checkpoint;
 pub mod model;
 pub mod parameters;
+pub mod signals;
 mod snapshot;
 mod tensor_file;
 

@@ -2,6 +2,7 @@
 
 mod describe;
 mod markdown;
+mod values;
 
 use anyhow::{Result, bail};
 use serde_json::json;
@@ -9,16 +10,26 @@ use spark::core::component::Family;
 use spark::core::registry::{self, Registration};
 use std::process::ExitCode;
 
+use super::model::Neurons;
 use crate::output::Output;
+use values::Values;
 
-/// List the components that networks can be made of, or describe one
+/// List what models can be made of, or describe one of it
+///
+/// Kinds are those of components, such as soma or plasticity, then neurons, brains, initializers and payloads. A
+/// component is described by its ports, parameters and equations, a neuron by its modules and their wiring.
+///
+/// Example: spark list neurons LIFNeuron
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Kind of component, such as soma or plasticity; or the name of a component
+    /// Kind, such as soma or plasticity; or the name of a component, neuron, initializer or payload
     #[arg(value_name = "KIND")]
     first: Option<String>,
-    /// Name of a component, to see its ports, parameters and equations
+    /// Name of what is to be described
     name: Option<String>,
+    #[command(flatten)]
+    neurons: Neurons,
     /// Print JSON lines, the last one a summary
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
@@ -31,10 +42,13 @@ pub struct Args {
 enum Wanted {
     Listed(Vec<&'static Registration>),
     Described(&'static Registration),
+    /// Initializers or payloads, all of them or one.
+    Values(Values, Option<String>),
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let out = Output { json: args.json };
+    args.neurons.define()?;
     if args.markdown {
         out.text(markdown::page(&registry::all()).trim_end())?;
         return Ok(ExitCode::SUCCESS);
@@ -45,6 +59,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             out.text(describe::text(component).trim_end())?;
             out.json(&describe::json(component, "summary"))?;
         }
+        Wanted::Values(values, name) => values.show(name.as_deref(), out)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -53,6 +68,10 @@ fn wanted(first: Option<&str>, name: Option<&str>) -> Result<Wanted> {
     let Some(first) = first else {
         return Ok(Wanted::Listed(registry::all()));
     };
+    if let Some(values) = Values::of_kind(first) {
+        let name = name.map(|name| values.known(name)).transpose()?;
+        return Ok(Wanted::Values(values, name));
+    }
     let of_kind: Vec<_> =
         registry::all().into_iter().filter(|component| is_kind(first, component.family)).collect();
     match name {
@@ -69,7 +88,10 @@ fn wanted(first: Option<&str>, name: Option<&str>) -> Result<Wanted> {
         None if !of_kind.is_empty() => Ok(Wanted::Listed(of_kind)),
         None => match registry::find(first) {
             Ok((component, _)) => Ok(Wanted::Described(component)),
-            Err(error) => bail!("{error}; kinds of components are {}", kinds()),
+            Err(error) => match Values::with(first) {
+                Some(values) => Ok(Wanted::Values(values, Some(first.to_owned()))),
+                None => bail!("{error}; kinds of components are {}", kinds()),
+            },
         },
     }
 }
@@ -87,6 +109,7 @@ fn kinds() -> String {
     let mut families: Vec<String> =
         registry::all().iter().map(|component| component.family.to_string()).collect();
     families.dedup();
+    families.extend(Values::ALL.map(|values| values.kind().to_owned()));
     families.join(", ")
 }
 
@@ -102,7 +125,9 @@ fn list(components: &[&'static Registration], out: Output) -> Result<()> {
         out.text(format_args!("  {:<width$}  {}", component.name, component.summary))?;
         out.json(&describe::json(component, "component"))?;
     }
-    out.text("\n`spark list NAME` describes one of them.")?;
+    out.text(
+        "\n`spark list NAME` describes one of them; `spark list initializers` and `payloads` list values.",
+    )?;
     let names: Vec<_> = components.iter().map(|component| component.name).collect();
     out.json(&json!({ "event": "summary", "components": names }))?;
     Ok(())
@@ -122,6 +147,14 @@ mod tests {
         }
         assert!(!is_kind("input", Family::OutputInterface));
         assert!(!is_kind("som", Family::Soma));
+    }
+
+    #[test]
+    fn initializers_and_payloads_are_kinds() {
+        let shown = |first, name| matches!(wanted(Some(first), name), Ok(Wanted::Values(..)));
+        assert!(shown("initializers", None) && shown("payload", Some("spikes")) && shown("log_normal", None));
+        let error = wanted(Some("payloads"), Some("spike")).err().unwrap().to_string();
+        assert!(error.contains("there are spikes, currents"), "{error}");
     }
 
     #[test]

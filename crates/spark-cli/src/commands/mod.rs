@@ -1,11 +1,19 @@
 //! One file per command.
 
 pub mod bench;
+pub mod check;
+pub mod convert;
 pub mod devices;
+pub mod diff;
 pub mod eval;
 pub mod inspect;
+mod interrupt;
 pub mod list;
+mod model;
+pub mod new;
 pub mod predict;
+pub mod run;
+pub mod schema;
 pub mod train;
 mod train_flags;
 mod train_progress;

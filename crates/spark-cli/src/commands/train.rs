@@ -9,16 +9,12 @@ use spark::record::{Chart, Figure, Series};
 use spark::train::config_of;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Common;
+use super::interrupt::{INTERRUPTED, stop_on_ctrl_c};
 use super::train_flags::Flags;
 use super::train_progress::Progress;
 use crate::output::{Output, percent};
-
-/// What a shell reports for a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
 
 /// Train a network by surrogate gradient
 ///
@@ -112,20 +108,6 @@ fn trainer(
         }
     };
     Ok(Trainer::new(config.clone(), data, folder, device)?)
-}
-
-/// Becomes true at the first Ctrl-C; a second one ends the program at once.
-fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::SeqCst) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-        eprintln!("\nstopping after this step; Ctrl-C again to stop at once");
-    })
-    .context("cannot listen for Ctrl-C")?;
-    Ok(stop)
 }
 
 fn report(out: Output, folder: &RunFolder, config: &TrainConfig, outcome: &Outcome) -> Result<()> {

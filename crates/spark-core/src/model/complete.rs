@@ -137,7 +137,8 @@ fn lay_over(below: &mut ModuleSpec, module: &ModuleSpec) {
 /// # Errors
 /// Names the module that is unknown.
 pub fn brief(module: &str, settings: &Settings) -> Result<Settings, CompleteError> {
-    brief_within(module, settings, &[], "")
+    // Modules that are given in part say only then what they are.
+    brief_within(module, &complete(module, settings)?, &[], "")
 }
 
 fn brief_within(

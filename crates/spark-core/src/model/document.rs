@@ -242,11 +242,13 @@ impl Model {
         if self.version == 0 || self.version > VERSION {
             problems.push("spark", self.version, format!("version 1 to {VERSION}"));
         }
-        let complete = self.complete().map_err(|error| {
-            let mut problems = problems.clone();
-            problems.push(error.path, error.message, "a registered module");
-            problems
-        })?;
+        let expanded = self.expanded().map_err(|error| not_registered(error, &problems))?;
+        let before = problems.list().len();
+        names(&expanded.config.modules, "", &mut problems);
+        if problems.list().len() > before {
+            return Err(problems);
+        }
+        let complete = self.complete().map_err(|error| not_registered(error, &problems))?;
         let parsed = match registry::find(&complete.module) {
             Ok((registration, _)) => registration.parse_settings(complete.config),
             Err(error) => Err(("module".to_owned(), error.to_string())),
@@ -286,5 +288,30 @@ impl Model {
             .checked()
             .map_err(|problems| BuildError::Config { module: context.name.clone(), problems })?;
         config.instance(inputs, batch, context)
+    }
+}
+
+fn not_registered(error: CompleteError, problems: &Problems) -> Problems {
+    let mut problems = problems.clone();
+    let path = if error.path.is_empty() { "module".to_owned() } else { error.path };
+    problems.push(path, error.message, "a registered module");
+    problems
+}
+
+/// Modules that are not registered, all of them, and names that two modules share: defaults cannot be filled in
+/// then, for modules of the same name are laid over one another.
+fn names(modules: &[ModuleSpec], path: &str, problems: &mut Problems) {
+    for (place, spec) in modules.iter().enumerate() {
+        let path = crate::schema::join(path, &spec.name);
+        if modules[..place].iter().any(|other| other.name == spec.name) {
+            problems.push(&path, "a name that another module has", "a name of its own");
+        }
+        // Where nothing is said, a registered neuron may know what it is.
+        if !spec.module.is_empty()
+            && let Err(error) = registry::find(&spec.module)
+        {
+            problems.push(&path, error, "a registered module");
+        }
+        names(&spec.config.modules, &path, problems);
     }
 }

@@ -1,9 +1,12 @@
 //! Model files: Spark's own JSON, and the `.scfg` of the Python framework.
 
+mod define;
 mod json;
 pub mod scfg;
 mod tree;
 mod xz;
+
+pub use define::define_from;
 
 use spark_core::model::Model;
 use std::io::Read as _;

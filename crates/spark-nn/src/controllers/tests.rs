@@ -170,7 +170,7 @@ fn names_effects_and_outputs_are_checked() {
     let mut twice = two_pools();
     twice.config.modules[2].name = "a".to_owned();
     let found = problems(&twice).join("\n");
-    assert!(found.starts_with("a: found two modules of this name"), "{found}");
+    assert!(found.starts_with("a: found a name that another module has"), "{found}");
     let mut wrong = two_pools();
     wrong.config.modules[0].effects.insert("nothing".to_owned(), vec!["a.out_spikes".parse().unwrap()]);
     wrong.config.modules[0].outputs.insert("action".to_owned(), "spikes".to_owned());

@@ -8,12 +8,35 @@
 //!                 hebbian_rule ←───┘    kernel of the synapses → rule → back
 //! ```
 //!
+//! ```
+//! use burn::tensor::Device;
+//! use spark_core::component::Context;
+//! use spark_core::model::Model;
+//! use spark_core::payload::{PayloadKind, Shape};
+//! use spark_core::ports::InputShapes;
+//! use spark_core::simulation::{Drive, Drives, Record, Simulation};
+//!
+//! let mut neuron = spark_nn::neurons::lif();
+//! neuron.units = vec![10];
+//! let mut model = Model::of(&neuron)?;
+//! model.set(&"synapses.kernel".parse()?, &1000.into())?;
+//! let device = Device::flex();
+//! let shapes = InputShapes::default().with("in_spikes", Shape::new(PayloadKind::Spikes, &[5]));
+//! let drives = Drives::new(&shapes, &[("in_spikes".to_owned(), Drive::Constant(1.0))], &device)?;
+//! let mut run = Simulation::new(&model, drives, &Record::default(), &Context::new("", &device))?;
+//! run.run(100, |_| true)?;
+//! assert!(run.activity()[0].rate > Some(0.0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Any of their modules can be set, replaced or added to in a configuration, see
 //! [`complete`](spark_core::model::complete).
 
 mod adex;
 mod alif;
 mod lif;
+#[cfg(test)]
+mod tests;
 
 pub use adex::adex;
 pub use alif::alif;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use spark::core::component::Alias;
+use spark::core::model::{ModuleSpec, Wire};
 use spark::core::ports::{PortSpec, PropertySpec};
 use spark::core::registry::Registration;
 use spark::core::schema::Field;
@@ -76,7 +77,9 @@ pub fn text(component: &Registration) -> String {
     let mut line = |line: String| writeln!(text, "{line}").expect("a string takes everything");
     line(format!("{} ({})", component.name, component.family));
     line(format!("  {}", component.summary));
-    line(format!("  {}", component.equation));
+    if !component.equation.is_empty() {
+        line(format!("  {}", component.equation));
+    }
     if !component.source.is_empty() {
         line(format!("  Source: {}", component.source));
     }
@@ -98,15 +101,35 @@ pub fn text(component: &Registration) -> String {
         let (default, bounds) = (parameter.written_default(), parameter.bounds());
         [parameter.field.name.clone(), default, bounds, parameter.field.description.clone()]
     };
-    let inputs: Vec<_> = component.inputs.iter().map(|port| row(port, false)).collect();
-    let outputs: Vec<_> = component.outputs.iter().map(|port| row(port, true)).collect();
-    let properties: Vec<_> = component.properties.iter().map(property).collect();
+    let interface = component.interface();
+    let inputs: Vec<_> = interface.inputs.iter().map(|port| row(port, false)).collect();
+    let outputs: Vec<_> = interface.outputs.iter().map(|port| row(port, true)).collect();
+    let properties: Vec<_> = interface.properties.iter().map(property).collect();
     let parameters: Vec<_> = parameters(component).iter().map(parameter).collect();
     text += &columns("inputs", &inputs);
     text += &columns("outputs", &outputs);
     text += &columns("properties", &properties);
+    text += &columns("modules", &modules(component));
     text += &columns("parameters", &parameters);
     text
+}
+
+/// The modules of a neuron: name, what it is, what feeds it and what it gives, and the fields that it sets.
+pub fn modules(component: &Registration) -> Vec<[String; 4]> {
+    let module = |spec: &ModuleSpec| {
+        let wires = |(port, wires): (&String, &Vec<Wire>)| {
+            let wires: Vec<String> = wires.iter().map(ToString::to_string).collect();
+            format!("{port} ← {}", wires.join(" + "))
+        };
+        let inputs = spec.inputs.iter().map(wires);
+        let effects = spec.effects.iter().map(|(property, from)| format!("#{}", wires((property, from))));
+        let outputs = spec.outputs.iter().map(|(name, port)| format!("{port} → {name}"));
+        let wiring: Vec<String> = inputs.chain(effects).chain(outputs).collect();
+        let fields = spec.config.fields.iter().map(|(field, value)| format!("{field} = {value}"));
+        let fields: Vec<String> = fields.collect();
+        [spec.name.clone(), spec.module.clone(), wiring.join(", "), fields.join(", ")]
+    };
+    component.default_settings().modules.iter().map(module).collect()
 }
 
 /// Rows under a title, the cells below one another; nothing without rows.
@@ -155,6 +178,7 @@ pub fn json(component: &Registration, event: &str) -> Value {
     };
     let alias = |alias: &Alias| json!({ "name": alias.name, "fields": alias.fields, "ports": alias.ports });
     let aliases: Vec<_> = component.aliases.iter().map(alias).collect();
+    let interface = component.interface();
     json!({
         "event": event,
         "name": component.name,
@@ -163,9 +187,10 @@ pub fn json(component: &Registration, event: &str) -> Value {
         "equation": component.equation,
         "source": component.source,
         "aliases": aliases,
-        "inputs": ports(component.inputs),
-        "outputs": ports(component.outputs),
-        "properties": component.properties.iter().map(property).collect::<Vec<_>>(),
+        "inputs": ports(&interface.inputs),
+        "outputs": ports(&interface.outputs),
+        "properties": interface.properties.iter().map(property).collect::<Vec<_>>(),
+        "modules": component.default_settings().modules,
         "parameters": parameters(component).into_iter().map(parameter).collect::<Vec<_>>(),
     })
 }

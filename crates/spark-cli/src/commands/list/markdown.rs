@@ -26,11 +26,12 @@ pub fn page(components: &[&'static Registration]) -> String {
                     let port = |port: &PortSpec| format!("{}{}", port_name(port, output), optional(port));
                     ports.iter().map(port).collect::<Vec<_>>().join(", ")
                 };
+                let interface = one.interface();
                 vec![
                     one.name.to_owned(),
                     one.summary.to_owned(),
-                    ports(one.inputs, false),
-                    ports(one.outputs, true),
+                    ports(&interface.inputs, false),
+                    ports(&interface.outputs, true),
                 ]
             }),
         );
@@ -44,7 +45,9 @@ pub fn page(components: &[&'static Registration]) -> String {
 fn section(page: &mut String, component: &Registration) {
     write(page, &format!("\n### {}\n", component.name));
     write(page, &format!("{}.\n", component.summary));
-    write(page, &format!("```text\n{}\n```", component.equation));
+    if !component.equation.is_empty() {
+        write(page, &format!("```text\n{}\n```", component.equation));
+    }
     if !component.source.is_empty() {
         write(page, &format!("\nSource: {}.", component.source));
     }
@@ -63,15 +66,25 @@ fn section(page: &mut String, component: &Registration) {
             vec![name, what.to_owned(), port.carries().to_owned(), port.description.to_owned()]
         }
     };
-    let properties = component.properties.iter().map(|property| {
+    let interface = component.interface();
+    let properties = interface.properties.iter().map(|property| {
         let what = if property.writable { "writable property" } else { "property" };
         let [name, kind, description] = [property.name, property.kind.name(), property.description];
         [name, what, kind, description].map(str::to_owned).to_vec()
     });
-    let (inputs, outputs) = (component.inputs.iter().map(port("input")), component.outputs.iter());
-    let rows = inputs.chain(outputs.map(port("output"))).chain(properties);
-    table(page, &["Port", "Is", "Carries", "What it is for"], rows);
-    write(page, "");
+    let (inputs, outputs) = (interface.inputs.iter().map(port("input")), interface.outputs.iter());
+    let rows: Vec<_> = inputs.chain(outputs.map(port("output"))).chain(properties).collect();
+    // Brains and neurons without modules have no ports yet.
+    if !rows.is_empty() {
+        table(page, &["Port", "Is", "Carries", "What it is for"], rows.into_iter());
+        write(page, "");
+    }
+    let modules = describe::modules(component);
+    if !modules.is_empty() {
+        let rows = modules.into_iter().map(|row| row.to_vec());
+        table(page, &["Module", "Is", "Wiring", "Settings"], rows);
+        write(page, "");
+    }
     let rows = parameters(component).into_iter().map(|parameter| {
         let (default, bounds) = (parameter.written_default(), parameter.bounds());
         vec![format!("`{}`", parameter.field.name), default, bounds, parameter.field.description]

@@ -1,27 +1,16 @@
-//! `spark inspect`
+//! What the checkpoint of a training run holds.
 
 use anyhow::Result;
 use serde_json::json;
 use spark::io::Checkpoint;
 use spark::train::{RunFolder, config_of};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::output::Output;
 
-/// Show what a checkpoint holds
-#[derive(clap::Args)]
-pub struct Args {
-    /// Checkpoint, or the folder of a run for its best one
-    checkpoint: PathBuf,
-    /// Print JSON lines, the last one a summary
-    #[arg(long)]
-    json: bool,
-}
-
-pub fn run(args: &Args) -> Result<ExitCode> {
-    let out = Output { json: args.json };
-    let path = RunFolder::checkpoint(&args.checkpoint);
+pub fn show(path: &Path, out: Output) -> Result<ExitCode> {
+    let path = RunFolder::checkpoint(path);
     let checkpoint = Checkpoint::read(&path)?;
     let config = config_of(&checkpoint, &path)?;
 
