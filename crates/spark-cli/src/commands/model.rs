@@ -14,7 +14,7 @@ use std::str::FromStr;
 #[derive(clap::Args, Clone, Default)]
 pub struct Neurons {
     /// Register the neurons of a model file first, so that models can use them by name; may be repeated
-    #[arg(long = "neurons", value_name = "FILE")]
+    #[arg(id = "neurons", long = "neurons", value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 

@@ -59,7 +59,7 @@ impl FromStr for Constant {
 pub struct InputArgs {
     /// Numbers for an input, one row for each step: a .npy, .csv or .safetensors file. FILE alone where there is
     /// one input, or where the tensors of a .safetensors are named after the inputs; may be repeated
-    #[arg(long = "input", value_name = "[PORT=]FILE")]
+    #[arg(id = "input", long = "input", value_name = "[PORT=]FILE")]
     files: Vec<InputFile>,
     /// A number for all units of an input at every step (default 0); may be repeated
     #[arg(long = "constant", value_name = "PORT=NUMBER", allow_hyphen_values = true)]
