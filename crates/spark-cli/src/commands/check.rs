@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             unknown.join("=N --size ")
         ))?,
         (count, _) => {
-            out.text(format_args!("{path}: {count} {}", if count == 1 { "problem" } else { "problems" }))?
+            out.text(format_args!("{path}: {count} {}", if count == 1 { "problem" } else { "problems" }))?;
         }
     }
     out.json(&json!({

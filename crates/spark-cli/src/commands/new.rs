@@ -89,8 +89,7 @@ fn brain() -> Result<Model> {
     let mut pool = Settings::from(fields(json!({ "units": [UNITS], "inhibitory_rate": 0.2 })));
     let kernel = json!({ "kernel": { "kind": "sparse_uniform", "scale": 350.0, "density": 0.5 } });
     pool.modules.push(ModuleSpec::named("synapses", "LinearSynapses", fields(kernel).into()));
-    let mut brain = BrainConfig::default();
-    brain.seed = Some(1);
+    let mut brain = BrainConfig { seed: Some(1), ..BrainConfig::default() };
     brain.inputs.insert("signal".to_owned(), vec![16]);
     let brain = brain
         .with(noted(

@@ -86,6 +86,7 @@ pub struct Drives {
 }
 
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // There are as few as a model has inputs.
 enum Source {
     Same(Payload),
     /// `[time, entries]`.

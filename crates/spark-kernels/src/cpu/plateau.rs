@@ -59,11 +59,11 @@ pub(crate) fn step<B: HostBackend>(
         let (mut eligible, mut sums) = (vec![0.0; post], vec![0.0; post]);
         for (unit, weight) in (start..).zip(weight.chunks_exact_mut(post)) {
             let mut any = false;
-            for sample in 0..options.samples {
+            for (sample, parts) in parts.iter().enumerate() {
                 let row = Row { signals: signals(sample), weight, rule: &rule };
                 if eligibility.kind == Kind::Units {
                     let eligible_unit = eligibility.unit(sample, unit);
-                    any |= row.add_of_unit(eligible_unit, &parts[sample], &mut eligible, &mut sums);
+                    any |= row.add_of_unit(eligible_unit, parts, &mut eligible, &mut sums);
                 } else if eligibility.to_pairs(sample, unit, form.order.as_deref(), &mut eligible) {
                     row.add(0..post, &eligible, [None; 2], &mut sums);
                     any = true;

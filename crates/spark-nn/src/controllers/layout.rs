@@ -147,17 +147,16 @@ impl Layout {
                     [wiring::Source::Mask] => Read::Mask,
                     [wiring::Source::Port { module, port }] => {
                         let slot = self.slot(parts, *module, port);
-                        let read_later = !self.readers(parts, slot).is_empty();
-                        let late = wired.when == Order::Latency
-                            || self
-                                .readers(parts, slot)
-                                .iter()
-                                .any(|reader| self.position[reader.0] <= self.position[*module]);
+                        let readers = self.readers(parts, slot);
+                        let late = |reader: &(usize, usize)| {
+                            wired.when == Order::Latency || self.position[reader.0] <= self.position[*module]
+                        };
+                        let read_later = readers.iter().any(late);
                         let given = wired
                             .outputs
                             .iter()
                             .any(|output| self.slot(parts, output.module, &output.port) == slot);
-                        Read::Slot { slot, take: !given && !(read_later && late) }
+                        Read::Slot { slot, take: !(given || read_later) }
                     }
                     [wiring::Source::Property { module, name }] => {
                         Read::Property { node: self.position[*module], name: intern(name), take: false }

@@ -331,7 +331,8 @@ impl Wired {
         while order.len() < self.modules.len() {
             let left: Vec<usize> = (0..self.modules.len()).filter(|place| !order.contains(place)).collect();
             let waits = |place: usize, late: bool| {
-                self.read_by(place).any(|read| !order.contains(&read) && !(late && recurrent[read]))
+                let there = |read: usize| order.contains(&read) || (late && recurrent[read]);
+                !self.read_by(place).all(there)
             };
             let ready = left.iter().find(|place| !waits(**place, false));
             match ready.or_else(|| left.iter().find(|place| !waits(**place, true))) {

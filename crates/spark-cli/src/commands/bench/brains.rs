@@ -216,8 +216,14 @@ impl Neuron {
         let mut found = per_step(
             bench,
             steps.max(100),
-            |step| Ok(drop(neuron.step(at(&inputs, step))?)),
-            |step| Ok(dense(step, &inputs)),
+            |step| {
+                neuron.step(at(&inputs, step))?;
+                Ok(())
+            },
+            |step| {
+                dense(step, &inputs);
+                Ok(())
+            },
         )?;
         found.details = Map::from_iter([("output_hz".to_owned(), json!(rate))]);
         Ok(found)
@@ -276,10 +282,14 @@ fn cartpole(bench: &Bench) -> Result<Measurement> {
     per_step(
         bench,
         500,
-        |step| Ok(drop(ours.step(fed[step % fed.len()].clone())?)),
+        |step| {
+            ours.step(fed[step % fed.len()].clone())?;
+            Ok(())
+        },
         |step| {
             let theirs = theirs.as_mut().map_err(|error| anyhow!("{error}"))?;
-            Ok(drop(theirs.step(fed_composed[step % fed_composed.len()].clone())?))
+            theirs.step(fed_composed[step % fed_composed.len()].clone())?;
+            Ok(())
         },
     )
 }

@@ -172,7 +172,7 @@ impl Reader {
                 }
                 "__class_ref__" if names_class(&at, kind.text()?) => {}
                 _ if entry.starts_with("__") => {
-                    self.bookkeeping(entry, &format!("{field}.{entry}"), &at, noted)
+                    self.bookkeeping(entry, &format!("{field}.{entry}"), &at, noted);
                 }
                 // The axes that synapses pass anyway.
                 "norm_axes" if Value::from(at.json) == json!([0]) => {}
