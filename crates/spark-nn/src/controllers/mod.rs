@@ -4,8 +4,8 @@
 //! same step; a [`BrainConfig`] runs all of them on what they gave one step before, so that any loop is legal.
 //! Both are modules themselves and nest.
 //!
-//! [`wiring`] checks how modules are wired, [`assembly`] works out shapes and builds them, [`Controller`] runs
-//! them.
+//! In the source, `wiring` checks how modules are wired, `assembly` works out shapes and builds them, and
+//! [`Controller`] runs them.
 
 mod assembly;
 mod config;
