@@ -69,7 +69,7 @@ where
     C: Component<Inputs = SomaInputs, Outputs = SomaOutputs>,
 {
     let plan = soma.plan();
-    let mut state = soma.initial_state(1);
+    let mut state = soma.initial_state(&plan, 1);
     let mut steps = Vec::new();
     for _ in 0..STEPS {
         let inputs = SomaInputs { current: Currents(current.clone()), inhibition_mask: None };
@@ -330,7 +330,7 @@ fn every_soma_is_differentiable() {
 /// Runs a dendrite with everything wired; the sum of its outputs, which weigh about the same.
 fn dendrite_outputs(dendrite: &LeakyDendrite, device: &Device) -> Tensor<1> {
     let plan = dendrite.plan();
-    let mut state = dendrite.initial_state(1);
+    let mut state = dendrite.initial_state(&plan, 1);
     let row = |values: [f32; UNITS]| Tensor::<2>::from_floats([values], device);
     let mut sum = Tensor::<1>::zeros([1], device);
     for step in 0..30 {

@@ -6,6 +6,7 @@
 mod support;
 
 mod components;
+mod conductances;
 mod gpu_products;
 mod images;
 mod interfaces;

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::fmt;
 
+pub use crate::alias::{Alias, Preset};
 use crate::payload::{Payload, PayloadKind, Shape};
 use crate::ports::{self, InputShapes, PortError, PortSpec, PortValues, Ports, PropertySpec};
 use crate::state::{self, Saved, State, StateError};
@@ -86,7 +87,7 @@ pub trait Component: Module + 'static {
     }
 
     /// The state before the first step of `batch` samples.
-    fn initial_state(&self, batch: usize) -> Self::State;
+    fn initial_state(&self, plan: &Self::Plan, batch: usize) -> Self::State;
 
     /// One step. Differentiable, and free of side effects; state whose tensors nothing else holds is
     /// written in place.
@@ -315,15 +316,6 @@ impl Defect {
     }
 }
 
-/// Another name of a component, with the fields that it sets where a configuration does not.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Alias {
-    /// The name.
-    pub name: &'static str,
-    /// Fields and their values.
-    pub fields: &'static [(&'static str, f32)],
-}
-
 /// A component with its state, as controllers hold it: of any type.
 pub trait Instance: Send {
     /// Ports that it takes from.
@@ -443,7 +435,8 @@ pub struct Running<C: Component> {
 impl<C: Component> Running<C> {
     /// A component in its initial state, for `batch` samples of what is wired to it.
     pub fn new(component: C, inputs: InputShapes, batch: usize) -> Self {
-        let (plan, state) = (component.plan(), Some(component.initial_state(batch)));
+        let plan = component.plan();
+        let state = Some(component.initial_state(&plan, batch));
         Self { component, plan, state, inputs, batch }
     }
 
@@ -462,7 +455,7 @@ impl<C: Component> Running<C> {
     /// # Panics
     /// If a payload is not of the shape that the component was built for.
     pub fn advance(&mut self, inputs: C::Inputs) -> C::Outputs {
-        let state = self.state.take().unwrap_or_else(|| self.component.initial_state(self.batch));
+        let state = self.state.take().unwrap_or_else(|| self.component.initial_state(&self.plan, self.batch));
         let (outputs, state) = self.component.step(&self.plan, inputs, state);
         self.state = Some(state);
         outputs
@@ -526,7 +519,7 @@ impl<C: Component> Instance for Running<C> {
     }
 
     fn reset(&mut self) {
-        self.state = Some(self.component.initial_state(self.batch));
+        self.state = Some(self.component.initial_state(&self.plan, self.batch));
     }
 
     fn property(&self, name: &str) -> Result<Payload, PortError> {

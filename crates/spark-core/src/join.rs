@@ -134,7 +134,7 @@ fn all<T: PayloadType>(parts: Vec<Payload>) -> Vec<T> {
 fn of_units(spikes: &Spikes) -> Tensor<2> {
     match &spikes.arrival {
         Arrival::Units(spikes) => spikes.clone(),
-        Arrival::Pairs(_) | Arrival::Delayed { .. } => panic!("found spikes by pair"),
+        Arrival::Pairs(_) | Arrival::Delayed(_) => panic!("found spikes by pair"),
     }
 }
 

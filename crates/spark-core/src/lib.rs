@@ -13,6 +13,7 @@
 //! * [`model`]: modules and their wiring as a file describes them: addresses, defaults, differences.
 //! * [`component`], [`registry`]: components, and how they are found by name; [`build`]: their parameters.
 
+mod alias;
 pub mod build;
 pub mod component;
 pub mod config;

@@ -84,7 +84,6 @@ pub struct Spikes {
 
 /// Where spikes are.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant)] // A box would ask for memory in every step.
 pub enum Arrival {
     /// At their unit, for all its synapses alike: 0 or 1, `[batch, units]`.
     Units(Tensor<2>),
@@ -92,14 +91,20 @@ pub enum Arrival {
     Pairs(Tensor<3>),
     /// At each synapse as many steps late as its delay. Nothing is written out by synapse: the readers look
     /// up what arrives.
-    Delayed {
-        /// The last steps of the units, 0 or 1, `[slots, batch, pre]`.
-        spikes: DelayRing,
-        /// The same with the sign of each unit; `None` where all excite.
-        signed: Option<DelayRing>,
-        /// The delay of each pair, `[pre, post]`.
-        delays: Delays<2>,
-    },
+    ///
+    /// Boxed, because it is large and payloads are moved often.
+    Delayed(Box<Late>),
+}
+
+/// Spikes of the last steps, and how late each synapse sees them.
+#[derive(Clone, Debug)]
+pub struct Late {
+    /// The last steps of the units, 0 or 1, `[slots, batch, pre]`.
+    pub spikes: DelayRing,
+    /// The same with the sign of each unit; `None` where all excite.
+    pub signed: Option<DelayRing>,
+    /// The delay of each pair, `[pre, post]`.
+    pub delays: Delays<2>,
 }
 
 impl Spikes {
@@ -148,7 +153,7 @@ impl Spikes {
         match &self.arrival {
             Arrival::Units(_) => None,
             Arrival::Pairs(spikes) => Some(spikes.clone()),
-            Arrival::Delayed { spikes, delays, .. } => Some(spikes.read_pairs(delays)),
+            Arrival::Delayed(late) => Some(late.spikes.read_pairs(&late.delays)),
         }
     }
 }
@@ -240,9 +245,9 @@ impl Payload {
                     let [_, pre, post] = spikes.dims();
                     Shape::pairs(&[post], &[pre])
                 }
-                Arrival::Delayed { delays, .. } => {
-                    let [pre, post] = delays.steps().dims();
-                    Shape::delayed(&[post], &[pre], delays.max())
+                Arrival::Delayed(late) => {
+                    let [pre, post] = late.delays.steps().dims();
+                    Shape::delayed(&[post], &[pre], late.delays.max())
                 }
             },
             Self::Currents(Currents(x)) | Self::Potentials(Potentials(x)) | Self::Floats(Floats(x)) => {
@@ -298,13 +303,13 @@ impl Payload {
             Self::Spikes(spikes) => match (&spikes.arrival, shape.pairs) {
                 (Arrival::Units(spikes), false) => same(&spikes.dims(), &[batch, count]),
                 (Arrival::Pairs(spikes), true) if shape.max_delay.is_none() => total(&spikes.dims()[1..]),
-                (Arrival::Delayed { delays, .. }, true)
-                    if shape.max_delay.is_none_or(|max| delays.max() <= max) =>
+                (Arrival::Delayed(late), true)
+                    if shape.max_delay.is_none_or(|max| late.delays.max() <= max) =>
                 {
-                    total(&delays.steps().dims())
+                    total(&late.delays.steps().dims())
                 }
-                (Arrival::Delayed { delays, .. }, true) => {
-                    Err(wrong(format!("up to {} steps late", delays.max()), shape.to_string()))
+                (Arrival::Delayed(late), true) => {
+                    Err(wrong(format!("up to {} steps late", late.delays.max()), shape.to_string()))
                 }
                 (Arrival::Pairs(_), true) => Err(wrong("by pair at once".to_owned(), shape.to_string())),
                 (_, true) => Err(wrong("by unit".to_owned(), shape.to_string())),

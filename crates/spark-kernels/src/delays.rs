@@ -45,17 +45,52 @@ impl std::error::Error for DelayError {}
 pub struct DelayOrder {
     /// Delays in row-major order.
     pub(crate) steps: Vec<u16>,
-    /// The same in half the memory, empty unless all are below [`SHORT`].
-    pub(crate) short: Vec<u8>,
     /// For each row, where in `entries` each delay from 0 to the longest starts, and where the row ends.
     pub(crate) starts: Vec<u32>,
     /// Positions, counted from the start of their row for pairs and from 0 for sparse synapses.
     pub(crate) entries: Vec<u32>,
+    /// Of pairs whose delays are few, the same bit by bit.
+    pub(crate) masks: Option<DelayMasks>,
     max: usize,
 }
 
-/// Delays below this are counted by the bits of a word.
-pub(crate) const SHORT: usize = u32::BITS as usize;
+/// Up to this delay the entries of pairs are kept as bits too: with longer ones, few of a row have the same.
+const FEW: usize = 16;
+
+/// Which entries of each row have which delay: rows of bits by row and delay, [`LANES`] to a word.
+#[derive(Clone, Debug)]
+pub(crate) struct DelayMasks {
+    bits: Vec<u32>,
+    words: usize,
+    depth: usize,
+}
+
+/// Bits of a word of [`DelayMasks`].
+pub(crate) const LANES: usize = u32::BITS as usize;
+
+impl DelayMasks {
+    fn new(steps: &[u16], width: usize, max: usize) -> Self {
+        let (words, depth) = (width.div_ceil(LANES), max + 1);
+        let mut bits = vec![0; steps.len() / width.max(1) * depth * words];
+        for (row, steps) in steps.chunks(width.max(1)).enumerate() {
+            for (position, &delay) in steps.iter().enumerate() {
+                bits[(row * depth + delay as usize) * words + position / LANES] |= 1 << (position % LANES);
+            }
+        }
+        Self { bits, words, depth }
+    }
+
+    /// The entries of a row with one delay.
+    pub(crate) fn of(&self, row: usize, delay: usize) -> &[u32] {
+        let at = (row * self.depth + delay) * self.words;
+        &self.bits[at..at + self.words]
+    }
+
+    /// The words of a row of bits.
+    pub(crate) fn words(&self) -> usize {
+        self.words
+    }
+}
 
 impl DelayOrder {
     /// Orders rows of entries; `rows` gives the range of each.
@@ -86,8 +121,7 @@ impl DelayOrder {
                 *place += 1;
             }
         }
-        let short = if max < SHORT { steps.iter().map(|&delay| delay as u8).collect() } else { Vec::new() };
-        Self { steps, short, starts, entries, max }
+        Self { steps, starts, entries, masks: None, max }
     }
 
     /// The entries of a row with one delay.
@@ -138,7 +172,8 @@ impl<const D: usize> Delays<D> {
         let width = if D == 2 { steps.dims()[1] } else { 1 };
         let rows = if D == 2 { steps.dims()[0] } else { 0 };
         let ranges = (0..rows).map(|row| row * width..(row + 1) * width);
-        let order = DelayOrder::new(host, ranges, max, |position| (position % width) as u32);
+        let mut order = DelayOrder::new(host, ranges, max, |position| (position % width) as u32);
+        order.masks = (D == 2 && max <= FEW).then(|| DelayMasks::new(&order.steps, width, max));
         Ok(Self { steps, max, order: Arc::new(order) })
     }
 
@@ -410,6 +445,20 @@ mod tests {
         let order = DelayOrder::new(steps, [0..4, 4..6].into_iter(), 2, |position| position as u32);
         assert_eq!([order.of(0, 0), order.of(0, 1), order.of(0, 2)], [&[1][..], &[3], &[0, 2]]);
         assert_eq!([order.of(1, 0), order.of(1, 1), order.of(1, 2)], [&[5][..], &[4], &[]]);
+    }
+
+    #[test]
+    fn masks_name_what_lists_name() {
+        let (width, max) = (LANES + 3, 2);
+        let steps: Vec<u16> = (0..2 * width).map(|i| (i * i % 3) as u16).collect();
+        let masks = DelayMasks::new(&steps, width, max);
+        let ranges = [0..width, width..2 * width].into_iter();
+        let order = DelayOrder::new(steps, ranges, max, |position| (position % width) as u32);
+        for (row, delay) in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)] {
+            let mask = masks.of(row, delay);
+            let named = (0..width).filter(|i| (mask[i / LANES] >> (i % LANES)) & 1 != 0);
+            assert_eq!(named.map(|i| i as u32).collect::<Vec<_>>(), order.of(row, delay));
+        }
     }
 
     #[test]

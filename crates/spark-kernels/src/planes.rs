@@ -24,6 +24,11 @@ impl<B: Backend> Planes<B> {
 }
 
 impl Planes<Dispatch> {
+    /// An empty list for `count` tensors.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
     /// Adds a tensor.
     pub(crate) fn put<const D: usize>(&mut self, tensor: Tensor<D>) {
         self.0.push(tensor.into_dispatch());

@@ -153,8 +153,8 @@ impl<B: Backend> MaybeInt<B> {
 /// or a postsynaptic unit is multiplied into the tensors of the terms.
 ///
 /// On the CPU, in place where nothing else holds the weights, and only at synapses with an event unless the
-/// rule relaxes or a signal is given by pair: at the others the weight would not move, so it is not even
-/// clipped; weights within their bounds stay within. Sums run over ascending rows, first of `on_pre`, then
+/// rule pulls at many weights or a signal is given by pair: at the others the weight would not move, so it is
+/// not even clipped; weights within their bounds stay within. Sums run over ascending rows, first of `on_pre`, then
 /// of `on_post`, then the relaxation, whatever the number of threads.
 ///
 /// Returns the weights and, if there is one, the new trace of the target.

@@ -35,7 +35,8 @@ macro_rules! host_kernels {
                 let (mut planes, count) = (planes.0, form.soma.count());
                 let (parameters, state) = planes.split_at_mut(count);
                 if cpu::somas::step::<Self>(&form, parameters, &mut current, state).is_some() {
-                    return (current, Planes(planes.split_off(count)));
+                    planes.drain(..count);
+                    return (current, Planes(planes));
                 }
                 somas::step_planes(current, Planes(planes), form)
             }

@@ -85,7 +85,7 @@ pub fn trace_step<const D: usize>(
 ) -> Tensor<D> {
     let shape = trace.dims();
     assert_eq!(input.dims(), shape, "trace_step: input against trace");
-    let mut planes = Planes::<Dispatch>::default();
+    let mut planes = Planes::<Dispatch>::with_capacity(4);
     let form = parameters.as_ref().map(|parameter| {
         check_period("trace_step", parameter, &shape);
         planes.put(parameter.clone());
@@ -252,7 +252,7 @@ impl<const D: usize> LazyTrace<D> {
     fn at(&self, step: u64, decay: &LazyDecay<Tensor<1>>) -> (f32, Planes<Dispatch>, LazyDecay<()>) {
         assert!(step >= self.origin, "LazyTrace: step {step} lies before step {}", self.origin);
         let shape = self.value.dims();
-        let mut planes = Planes::default();
+        let mut planes = Planes::with_capacity(3);
         let form = decay.as_ref().map(|parameter| {
             check_period("LazyTrace", parameter, &shape);
             planes.put(parameter.clone());

@@ -104,7 +104,8 @@ fn gradients_reach_time_constants() {
         let mut rule = config.build(&wired(PRE, POST), &Context::new("rule", device)).unwrap();
         let leaf = Tensor::<1>::from_floats([tau], device);
         rule.rule.pre_tau = Param::from_tensor(leaf);
-        let (plan, mut state) = (rule.plan(), rule.initial_state(1));
+        let plan = rule.plan();
+        let mut state = rule.initial_state(&plan, 1);
         let mut kernel = Tensor::<2>::ones([PRE, POST], device);
         for step in 0..STEPS {
             let [pre_spikes, post_spikes] = events(step, device);

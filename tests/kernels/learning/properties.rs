@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use spark::burn::tensor::{Int, TensorData};
 use spark::core::component::Instance;
-use spark::core::payload::{Arrival, Floats, Kernel, PayloadKind, Shape, Spikes};
+use spark::core::payload::{Arrival, Floats, Kernel, Late, PayloadKind, Shape, Spikes};
 use spark::core::ports::{InputShapes, PortValues};
 use spark::kernels::{DelayRing, Delays};
 use spark::prelude::*;
@@ -172,7 +172,7 @@ impl<'a> Run<'a> {
         }
         let ring = self.ring.take().unwrap().push(spikes);
         self.ring = Some(ring.clone());
-        Arrival::Delayed { spikes: ring, signed: None, delays: self.delays.clone() }
+        Arrival::Delayed(Box::new(Late { spikes: ring, signed: None, delays: self.delays.clone() }))
     }
 
     fn step(&mut self, step: usize, kernel: Tensor<2>) -> Tensor<2> {

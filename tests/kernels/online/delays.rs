@@ -63,7 +63,8 @@ struct Net {
 fn nets() -> impl Strategy<Value = Net> {
     let post = prop_oneof![3 => 1usize..9, 1 => 500usize..1100];
     let density = prop_oneof![Just(0.0f32), Just(0.05), Just(0.3), Just(1.0)];
-    ((1usize..4, 1usize..20, post), 0usize..6, density, any::<bool>(), any::<u64>()).prop_map(
+    let max = prop_oneof![3 => 0usize..6, 1 => 15usize..70];
+    ((1usize..4, 1usize..20, post), max, density, any::<bool>(), any::<u64>()).prop_map(
         |((batch, pre, post), max, density, rough, seed)| Net { batch, pre, post, max, density, rough, seed },
     )
 }
@@ -172,10 +173,11 @@ proptest! {
 
 #[test]
 fn delayed_currents_do_not_depend_on_the_number_of_threads() {
-    for batch in [1, 3] {
-        let net = Net { batch, pre: 700, post: 1_100, max: 4, density: 0.3, rough: true, seed: 2 };
-        let [one, two] = on_one_and_two_threads(|| net.run(&Device::flex(), 3));
-        assert!(one == two, "batch {batch}");
+    // With bits for synapses of the same delay, and with lists of them.
+    for (batch, max) in [(1, 4), (3, 4), (1, 20)] {
+        let net = Net { batch, pre: 700, post: 2_000, max, density: 0.3, rough: true, seed: 2 };
+        let [one, two] = on_one_and_two_threads(|| net.run(&Device::flex(), 6));
+        assert!(one == two, "batch {batch}, delays up to {max}");
     }
 }
 

@@ -37,8 +37,8 @@ pub fn cases(family: &str) -> Vec<Case> {
         .collect()
 }
 
-/// A neuron recorded from another simulator; its configuration are the parameters as listed there.
-pub fn neuron(name: &str) -> Case {
+/// A neuron or synapse recorded from another simulator; its configuration are the parameters as listed there.
+pub fn simulated(name: &str) -> Case {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/physio");
     let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
     let cases: Vec<Value> = serde_json::from_str(&manifest).unwrap();

@@ -54,7 +54,7 @@ fn run(soma: &Soma<f32>, start: f32, current: f32, steps: usize, device: &Device
 
 #[test]
 fn a_recorded_hodgkin_huxley_neuron_is_reproduced() {
-    let case = golden::neuron("hodgkin_huxley_dt005.safetensors");
+    let case = golden::simulated("hodgkin_huxley_dt005.safetensors");
     let all = |field: &str| case.number(field);
     let current = |conductance: &str, reversal: &str| IonicCurrent {
         conductance: all(conductance),

@@ -2,7 +2,7 @@
 //! independence of the number of threads.
 
 mod delays;
-mod golden;
+pub mod golden;
 mod ionic;
 mod plasticity;
 mod plateau;

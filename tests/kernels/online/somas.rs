@@ -127,10 +127,12 @@ fn recorded_somas_are_reproduced() {
 #[test]
 fn recorded_somas_are_reproduced_on_gpus() {
     for (backend, device) in devices().iter().skip(2) {
-        // A GPU rounds otherwise (fused multiply-add): only where that does not grow spike by spike.
-        let stable = ["threshold.", "clamp.", "current."].map(|name| format!("adaptive_leaky_{name}"));
+        // A GPU rounds otherwise (fused multiply-add): only where that does not grow spike by spike, or where
+        // the kernel rounds as the reference does.
+        let leaky = ["threshold.", "clamp.", "current."].map(|name| format!("adaptive_leaky_{name}"));
         for case in golden::cases("somas") {
-            if stable.iter().any(|name| case.name.contains(name)) {
+            let exact = case.name.contains("izhikevich");
+            if exact || leaky.iter().any(|name| case.name.contains(name)) {
                 replay(&case, backend, device);
             }
         }
@@ -308,8 +310,9 @@ fn check(units: &Units, name: &str, device: &Device, steps: usize) {
         let mut expected_planes = Vec::new();
         expected.as_ref().map(|plane| expected_planes.push(floats(plane.clone())));
         let mut expected_planes = expected_planes.into_iter();
-        // Where ionic currents pull at it, a potential is a difference of larger ones.
-        let mut tolerance = if units.model < 4 { 1e-5 } else { 1e-4 };
+        // Where ionic currents pull at it, a potential near 0 is a difference of some that are 100 mV larger: a
+        // rounding of 1e-7 in each of the gates' exponentials, cubed or in the fourth power, is 1e-4 mV.
+        let mut tolerance = if units.model < 4 { 1e-5 } else { 3e-4 };
         found.map(|plane| {
             let pick = |values: Vec<f32>| -> Vec<f32> {
                 values.into_iter().zip(&agree).filter(|(_, agree)| **agree).map(|(value, _)| value).collect()

@@ -53,9 +53,21 @@ fn within(
     let handed: Vec<(&str, Value)> = handed_down(registration, &complete);
     for inside in &mut complete.modules {
         let path = join(path, &inside.name);
+        without_alias(inside);
         inside.config = within(&inside.module, &inside.config, &handed, &path)?;
     }
     Ok(complete)
+}
+
+/// Writes what an alias means in place of it.
+fn without_alias(module: &mut ModuleSpec) {
+    let Ok((registration, Some(alias))) = registry::find(&module.module) else { return };
+    alias.complete(&mut module.config.fields);
+    module.module = registration.name.to_owned();
+    module.inputs = std::mem::take(&mut module.inputs)
+        .into_iter()
+        .map(|(port, wires)| (alias.port(&port).to_owned(), wires))
+        .collect();
 }
 
 /// What is registered under a name, and what its settings are where nothing is given.
@@ -68,11 +80,8 @@ fn base(
     if module.is_empty() {
         return Err(wrong("found no `module`, expected what it is".to_owned()));
     }
-    let (registration, preset) = registry::find(module).map_err(|error| wrong(error.to_string()))?;
+    let (registration, _) = registry::find(module).map_err(|error| wrong(error.to_string()))?;
     let mut base = registration.default_settings();
-    for (field, value) in preset {
-        base.fields.insert((*field).to_owned(), Value::from(*value));
-    }
     for (field, value) in handed {
         if base.fields.contains_key(*field) {
             base.fields.insert((*field).to_owned(), value.clone());

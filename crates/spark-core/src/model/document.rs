@@ -139,6 +139,10 @@ impl Model {
     /// Names the module that is unknown.
     pub fn complete(&self) -> Result<Self, CompleteError> {
         let mut model = self.expanded()?;
+        if let Ok((registration, Some(alias))) = registry::find(&model.module) {
+            alias.complete(&mut model.config.fields);
+            model.module = registration.name.to_owned();
+        }
         model.config = complete(&model.module, &model.config)?;
         Ok(model)
     }

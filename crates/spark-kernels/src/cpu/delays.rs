@@ -1,24 +1,21 @@
 //! Delayed signals.
 //!
-//! For currents, the last steps of a unit are the bits of a word: shifted by the delay of a synapse it says
-//! whether something arrives there, for a whole register of synapses at once. Where only a part of the
-//! synapses is stored, or every pair is written out, the entries of each delay are listed instead.
+//! A spike of `d` steps ago arrives at those synapses of its unit whose delay is `d`. With few delays these
+//! are many of a row, and a bit for each of them says which of a whole register take part; with many delays
+//! they are few, and lists name them.
 
 use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use burn::tensor::Shape;
 use multiversion::multiversion;
 use rayon::prelude::*;
-use std::ops::Range;
 
 use super::HostBackend;
 use super::lists::Block;
-use crate::delays::{DelayOrder, SHORT, dims};
+use crate::delays::{DelayMasks, DelayOrder, LANES, dims};
 
-/// The fewest postsynaptic units that a thread takes.
-const LEAST: usize = 128;
-
-/// Events times units from which a second thread is worth waking.
-const PARALLEL: usize = 1 << 15;
+/// Synapses visited from which on a second thread is worth waking: a register of them takes less than a
+/// nanosecond.
+const PARALLEL: usize = 1 << 20;
 
 /// See [`DelayRing::push`](crate::DelayRing::push); `None`, with nothing changed, when a tensor is not `f32`.
 pub(crate) fn push<B: HostBackend>(
@@ -40,14 +37,14 @@ pub(crate) fn read<B: HostBackend>(
 ) -> Option<FloatTensor<B>> {
     let [slots, batch, units] = dims(history);
     let ring = B::slice(history)?;
-    let places: Vec<usize> = order
-        .steps
-        .iter()
-        .enumerate()
-        .map(|(unit, &delay)| slot(newest, slots, delay as usize) * batch * units + unit)
-        .collect();
-    let samples = (0..batch).flat_map(|sample| places.iter().map(move |place| place + sample * units));
-    Some(B::tensor(samples.map(|place| ring[place]).collect(), Shape::from([batch, units])))
+    let mut values = Vec::with_capacity(batch * units);
+    for sample in 0..batch {
+        let place = |(unit, &delay): (usize, &u16)| {
+            (slot(newest, slots, delay as usize) * batch + sample) * units + unit
+        };
+        values.extend(order.steps.iter().enumerate().map(place).map(|place| ring[place]));
+    }
+    Some(B::tensor(values, Shape::from([batch, units])))
 }
 
 /// The slot of `delay` steps ago.
@@ -120,42 +117,35 @@ pub(crate) fn currents<B: HostBackend>(
 ) -> Option<FloatTensor<B>> {
     let (shape, post) = (dims(history), weight.shape()[1]);
     let (ring, weight) = (B::slice(history)?, B::slice(weight)?);
-    let [_, batch, _] = shape;
-    let pasts: Vec<Past> = (0..batch).map(|sample| Past::new(&ring, shape, sample, order, newest)).collect();
-    let mut output = vec![0.0; batch * post];
-    let gather = |sample: usize, from: usize, output: &mut [f32]| {
-        let past = &pasts[sample];
-        let active = past.recent.iter().enumerate().filter(|(_, recent)| **recent != 0);
-        for (unit, _) in active {
-            let synapses = unit * post + from..unit * post + from + output.len();
-            past.add(unit, &weight[synapses.clone()], order, synapses, output);
-        }
-    };
-    let active: usize = pasts.iter().map(|past| past.recent.iter().filter(|bits| **bits != 0).count()).sum();
-    if active * post > PARALLEL {
-        let width = post.div_ceil(rayon::current_num_threads()).max(LEAST);
-        let samples = output.par_chunks_mut(post.max(1)).enumerate();
-        samples.for_each(|(sample, output)| {
+    let mut output = vec![0.0; shape[1] * post];
+    for (sample, output) in output.chunks_mut(post.max(1)).enumerate() {
+        let past = Past::new(&ring, shape, sample, order.max() + 1, newest);
+        let masks = order.masks.as_ref().map(|masks| Arriving::new(&past, masks));
+        let add = |from: usize, output: &mut [f32]| match &masks {
+            Some(arriving) => arriving.add(&weight, post, from, output),
+            None => add_listed(&past, order, &weight, post, from, output),
+        };
+        let visited = masks.as_ref().map_or(past.active.len(), |masks| masks.units.len()) * post;
+        if visited > PARALLEL {
+            let width = post.div_ceil(rayon::current_num_threads()).next_multiple_of(LANES);
             let parts = output.par_chunks_mut(width).enumerate();
-            parts.for_each(|(part, output)| gather(sample, part * width, output));
-        });
-    } else {
-        output.chunks_mut(post.max(1)).enumerate().for_each(|(sample, output)| gather(sample, 0, output));
+            parts.for_each(|(part, output)| add(part * width, output));
+        } else {
+            add(0, output);
+        }
     }
-    Some(B::tensor(output, Shape::from([batch, post])))
+    Some(B::tensor(output, Shape::from([shape[1], post])))
 }
 
 /// What the units of a sample did lately.
 struct Past<'a> {
     /// The signal of the units by delay.
     signal: Vec<&'a [f32]>,
-    /// For each unit, bit `d` says whether it was active `d` steps ago; with delays too long for that, bit 0
-    /// says whether it was active at all.
+    /// For each unit, bit `b` says whether it was active `b << shift` to `((b + 1) << shift) - 1` steps ago.
     recent: Vec<u32>,
-    /// The value that each unit had when it was active last.
-    value: Vec<f32>,
-    /// Not zero for a unit that had other values too, unlike spikes, or when the bits do not tell when.
-    mixed: Vec<u32>,
+    shift: u32,
+    /// The units that were active, ascending.
+    active: Vec<u32>,
 }
 
 impl<'a> Past<'a> {
@@ -163,57 +153,188 @@ impl<'a> Past<'a> {
         ring: &'a [f32],
         [slots, batch, units]: [usize; 3],
         sample: usize,
-        order: &DelayOrder,
+        depth: usize,
         newest: usize,
     ) -> Self {
-        let depth = order.max() + 1;
         let row = |delay: usize| {
             let at = (slot(newest, slots, delay) * batch + sample) * units;
             &ring[at..at + units]
         };
         let signal: Vec<&[f32]> = (0..depth).map(row).collect();
-        let told = depth <= SHORT;
-        let (mut recent, mut value) = (vec![0; units], vec![0.0; units]);
-        let mut mixed = vec![u32::from(!told); units];
+        let shift = depth.div_ceil(u32::BITS as usize).next_power_of_two().trailing_zeros();
+        let mut recent = vec![0; units];
         for (delay, row) in signal.iter().enumerate() {
-            note(row, if told { 1 << delay } else { 1 }, &mut recent, &mut value, &mut mixed);
+            note(row, 1 << (delay >> shift), &mut recent);
         }
-        Self { signal, recent, value, mixed }
+        let (mut active, mut count) = (vec![0; units], 0);
+        for (unit, recent) in (0..).zip(&recent) {
+            active[count] = unit;
+            count += usize::from(*recent != 0);
+        }
+        active.truncate(count);
+        Self { signal, recent, shift, active }
     }
 
-    /// Adds what arrives of one unit: `output[i] += x·row[i]` with `x` as many steps ago as synapse `i` says.
-    fn add(&self, unit: usize, row: &[f32], order: &DelayOrder, synapses: Range<usize>, output: &mut [f32]) {
-        if self.mixed[unit] == 0 {
-            let steps = &order.short[synapses];
-            return add_arrived(output, row, steps, self.recent[unit], self.value[unit]);
-        }
-        for ((sum, weight), &delay) in output.iter_mut().zip(row).zip(&order.steps[synapses]) {
-            let value = self.signal[delay as usize][unit];
-            if value != 0.0 {
-                *sum += value * weight;
+    /// Calls `each` with the delays at which a unit was active, ascending, and its value then.
+    #[inline]
+    fn of(&self, unit: usize, mut each: impl FnMut(usize, f32)) {
+        let mut bits = self.recent[unit];
+        while bits != 0 {
+            let first = (bits.trailing_zeros() as usize) << self.shift;
+            bits &= bits - 1;
+            for (delay, row) in self.signal.iter().enumerate().skip(first).take(1 << self.shift) {
+                if row[unit] != 0.0 {
+                    each(delay, row[unit]);
+                }
             }
         }
     }
 }
 
-/// Sets `bit` of the units that are active in `row`, and notes their value.
+/// Sets `bit` of the units that are active in `row`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
-fn note(row: &[f32], bit: u32, recent: &mut [u32], value: &mut [f32], mixed: &mut [u32]) {
-    let units = recent.iter_mut().zip(value).zip(mixed);
-    for (&now, ((recent, value), mixed)) in row.iter().zip(units) {
-        let active = now != 0.0;
-        let other = active && *recent != 0 && now.to_bits() != value.to_bits();
-        *mixed |= u32::from(other);
-        *value = if active { now } else { *value };
-        *recent |= if active { bit } else { 0 };
+fn note(row: &[f32], bit: u32, recent: &mut [u32]) {
+    for (&now, recent) in row.iter().zip(recent) {
+        *recent |= if now != 0.0 { bit } else { 0 };
     }
 }
 
-/// `output[i] += value·row[i]` where the bit of `recent` is set that synapse `i` names.
+/// `output[i] += x·w[i]` for the synapses listed under the delays of what arrives, unit by unit.
+fn add_listed(
+    past: &Past<'_>,
+    order: &DelayOrder,
+    weight: &[f32],
+    post: usize,
+    from: usize,
+    output: &mut [f32],
+) {
+    let to = from + output.len();
+    for unit in past.active.iter().map(|&unit| unit as usize) {
+        let row = &weight[unit * post + from..unit * post + to];
+        past.of(unit, |delay, value| {
+            let mut listed = order.of(unit, delay);
+            if output.len() < post {
+                let place = |target: usize| listed.partition_point(|&listed| (listed as usize) < target);
+                listed = &listed[place(from)..place(to)];
+            }
+            add_entries(listed, from, value, row, output);
+        });
+    }
+}
+
+/// `output[i] += value·row[i]` for the entries `i + from`.
+fn add_entries(entries: &[u32], from: usize, value: f32, row: &[f32], output: &mut [f32]) {
+    let row = &row[..output.len()];
+    for &entry in entries {
+        let at = entry as usize - from;
+        output[at] += value * row[at];
+    }
+}
+
+/// Which synapses of which units something arrives at, bit by bit.
+struct Arriving {
+    /// Ascending; a unit that had several values is there once for each.
+    units: Vec<u32>,
+    values: Vec<f32>,
+    /// A row of words for each of `units`.
+    masks: Vec<u32>,
+    words: usize,
+}
+
+impl Arriving {
+    fn new(past: &Past<'_>, masks: &DelayMasks) -> Self {
+        let words = masks.words();
+        let mut arriving = Self {
+            units: Vec::with_capacity(past.active.len()),
+            values: Vec::with_capacity(past.active.len()),
+            masks: Vec::with_capacity(past.active.len() * words),
+            words,
+        };
+        for &unit in &past.active {
+            past.of(unit as usize, |delay, value| {
+                arriving.push(unit, value, masks.of(unit as usize, delay));
+            });
+        }
+        arriving
+    }
+
+    #[inline]
+    fn push(&mut self, unit: u32, value: f32, mask: &[u32]) {
+        let last = self.units.last().zip(self.values.last());
+        if last.is_some_and(|(last, before)| *last == unit && before.to_bits() == value.to_bits()) {
+            let end = self.masks.len();
+            for (all, mask) in self.masks[end - self.words..].iter_mut().zip(mask) {
+                *all |= mask;
+            }
+        } else {
+            self.units.push(unit);
+            self.values.push(value);
+            self.masks.extend(mask);
+        }
+    }
+
+    /// Adds what arrives to postsynaptic units from the multiple `from` of [`LANES`] on.
+    fn add(&self, weight: &[f32], post: usize, from: usize, output: &mut [f32]) {
+        let width = output.len();
+        let arrival = |at: usize| Arrival {
+            value: self.values[at],
+            row: &weight[self.units[at] as usize * post + from..][..width],
+            mask: &self.masks[at * self.words + from / LANES..(at + 1) * self.words],
+        };
+        let count = self.units.len();
+        let whole = count - count % 4;
+        for at in (0..whole).step_by(4) {
+            add_four([arrival(at), arrival(at + 1), arrival(at + 2), arrival(at + 3)], output);
+        }
+        for at in whole..count {
+            add_one(arrival(at), output);
+        }
+    }
+}
+
+/// One value for some synapses of a unit.
+#[derive(Clone, Copy)]
+struct Arrival<'a> {
+    value: f32,
+    row: &'a [f32],
+    mask: &'a [u32],
+}
+
+/// Four units for one pass over the output; added one after another, as everywhere.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
-fn add_arrived(output: &mut [f32], row: &[f32], steps: &[u8], recent: u32, value: f32) {
-    for ((sum, weight), &delay) in output.iter_mut().zip(row).zip(steps) {
-        let arrives = (recent >> (u32::from(delay) & 31)) & 1 != 0;
-        *sum += if arrives { value * weight } else { 0.0 };
+fn add_four<'a>(arrivals: [Arrival<'a>; 4], output: &mut [f32]) {
+    add_arrivals(arrivals, output);
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
+fn add_one<'a>(arrival: Arrival<'a>, output: &mut [f32]) {
+    add_arrivals([arrival], output);
+}
+
+/// `output[i] += x·w[i]` where the mask of an arrival has its bit, arrival by arrival.
+#[inline(always)]
+fn add_arrivals<const N: usize>(arrivals: [Arrival<'_>; N], output: &mut [f32]) {
+    let (blocks, rest) = output.as_chunks_mut::<LANES>();
+    let pieces = arrivals.map(|arrival| {
+        let (weights, rest) = arrival.row.as_chunks::<LANES>();
+        (&weights[..blocks.len()], &arrival.mask[..blocks.len()], rest)
+    });
+    for (index, output) in blocks.iter_mut().enumerate() {
+        let mut sums = *output;
+        for (arrival, (weights, masks, _)) in arrivals.iter().zip(&pieces) {
+            let (mask, weights) = (masks[index], &weights[index]);
+            // As many lanes as stay a loop until loops become vectors.
+            for lane in 0..LANES {
+                sums[lane] += if (mask >> lane) & 1 != 0 { arrival.value * weights[lane] } else { 0.0 };
+            }
+        }
+        *output = sums;
+    }
+    for (arrival, (_, _, weights)) in arrivals.iter().zip(&pieces) {
+        for (lane, (sum, weight)) in rest.iter_mut().zip(*weights).enumerate() {
+            if (arrival.mask[blocks.len()] >> lane) & 1 != 0 {
+                *sum += arrival.value * weight;
+            }
+        }
     }
 }

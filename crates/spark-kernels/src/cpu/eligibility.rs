@@ -34,7 +34,6 @@ pub(crate) fn step<B: HostBackend>(
 
     let options = form.options;
     let used = modulation.values.iter().any(|m| *m != 0.0);
-    let same = vec![options.max; post];
     let block = |start: usize, weight: &mut [f32], samples: &mut [&mut [f32]]| {
         let (mut sums, mut change) = (Sums::new(post), vec![0.0; post]);
         for (row, weight) in weight.chunks_exact_mut(post).enumerate() {
@@ -54,7 +53,8 @@ pub(crate) fn step<B: HostBackend>(
                 let settle = Settle {
                     rate: options.rate / options.samples as f32,
                     min: options.min,
-                    max: terms.max.as_deref().map_or(&same, |max| &max[at]),
+                    max: options.max,
+                    each_max: terms.max.as_deref().map(|max| &max[at]),
                     modulation: None,
                     soft: options.soft,
                 };

@@ -1,9 +1,32 @@
 //! Parameters of one value or one per unit, in pieces that vector loops can run over.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::slice::ChunksExactMut;
 
 /// Units that go through a step together: their state stays in the first-level cache.
 pub(crate) const LANES: usize = 256;
+
+thread_local! {
+    /// Memory for parameters of one value, kept from step to step.
+    static ROWS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+/// Calls `each` with memory for the lanes of up to `count` parameters of one value, for steps of `entries`.
+pub(crate) fn with_rows<R>(
+    count: usize,
+    entries: usize,
+    each: impl FnOnce(ChunksExactMut<'_, f32>) -> R,
+) -> R {
+    let width = entries.clamp(1, LANES);
+    let mut rows = ROWS.take();
+    if rows.len() < count * width {
+        rows.resize(count * width, 0.0);
+    }
+    let result = each(rows.chunks_exact_mut(width));
+    ROWS.set(rows);
+    result
+}
 
 /// A parameter: a row of units, or one value repeated as often as a block is wide.
 pub(crate) struct Lane<'a> {
@@ -13,9 +36,13 @@ pub(crate) struct Lane<'a> {
 }
 
 impl<'a> Lane<'a> {
-    pub fn new(values: Cow<'a, [f32]>) -> Self {
+    /// A parameter; one value is repeated in `row`, see [`with_rows`].
+    pub fn new(values: Cow<'a, [f32]>, row: &'a mut [f32]) -> Self {
         match values[..] {
-            [value] => Self { values: vec![value; LANES].into(), shared: true },
+            [value] => {
+                row.fill(value);
+                Self { values: Cow::Borrowed(row), shared: true }
+            }
             _ => Self { values, shared: false },
         }
     }

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::delays::slot;
 use super::lists::Block;
+use super::plasticity::SIDE_BY_SIDE;
 use crate::delays::DelayOrder;
 use crate::plasticity::Kind;
 
@@ -29,6 +30,36 @@ pub(super) struct Signal<'a> {
     pub pre: usize,
 }
 
+/// Postsynaptic events, unit after unit.
+pub(super) struct Fired {
+    /// The units with an event in any row, ascending.
+    pub units: Vec<u32>,
+    /// Where the events of each end.
+    ends: Vec<usize>,
+    /// Row and value of every event; the rows of a unit ascend.
+    events: Vec<(usize, f32)>,
+}
+
+impl Fired {
+    /// Calls `each` with every unit and the sum of `factor(row, unit)·value` over its events.
+    #[inline(always)]
+    fn visit(&self, factor: impl Fn(usize, usize) -> f32, mut each: impl FnMut(usize, f32)) {
+        let change = |i: usize, sum: f32, (row, value): (usize, f32)| sum + factor(row, i) * value;
+        if self.events.len() == self.units.len() {
+            for (&unit, &event) in self.units.iter().zip(&self.events) {
+                each(unit as usize, change(unit as usize, 0.0, event));
+            }
+            return;
+        }
+        let mut start = 0;
+        for (&unit, &end) in self.units.iter().zip(&self.ends) {
+            let events = self.events[start..end].iter();
+            each(unit as usize, events.fold(0.0, |sum, event| change(unit as usize, sum, *event)));
+            start = end;
+        }
+    }
+}
+
 /// The changes of the synapses of a unit, and which of them are not zero.
 pub(super) struct Sums {
     pub values: Vec<f32>,
@@ -38,13 +69,13 @@ pub(super) struct Sums {
     pub delays: Vec<usize>,
     /// Those with postsynaptic units that spiked may be.
     pub spiked: bool,
-    /// A delayed signal by delay.
-    past: Vec<f32>,
+    /// What a unit shows, by row or by delay.
+    pub seen: Vec<f32>,
 }
 
 impl Sums {
     pub fn new(post: usize) -> Self {
-        Self { values: vec![0.0; post], all: false, delays: Vec::new(), spiked: false, past: Vec::new() }
+        Self { values: vec![0.0; post], all: false, delays: Vec::new(), spiked: false, seen: Vec::new() }
     }
 }
 
@@ -72,7 +103,8 @@ impl<'a> SpikeTerms<'a> {
         }
     }
 
-    /// About how many synapses have an event.
+    /// About how many synapses have an event, those of a unit counted as so much fewer as they are moved faster
+    /// side by side.
     pub fn size(&self, pre: usize) -> usize {
         let arriving = match &self.on_pre {
             Some((Signal { kind: Kind::Pairs, .. }, _)) => pre,
@@ -83,33 +115,94 @@ impl<'a> SpikeTerms<'a> {
             }
             None => 0,
         };
-        arriving * self.post + self.on_post.as_ref().map_or(0, |(_, spikes)| spikes.count() * pre)
+        arriving * self.post / SIDE_BY_SIDE
+            + self.on_post.as_ref().map_or(0, |(_, spikes)| spikes.count() * pre)
     }
 
-    /// The postsynaptic units with an event in any row, ascending.
-    pub fn columns(&self) -> Vec<u32> {
-        let Some((signal, spikes)) = &self.on_post else {
-            return Vec::new();
-        };
-        let mut columns: Vec<u32> = (0..signal.rows).flat_map(|row| spikes.row(row).0).copied().collect();
-        if signal.rows > 1 {
-            columns.sort_unstable();
-            columns.dedup();
+    /// The postsynaptic events by unit.
+    pub fn fired(&self) -> Fired {
+        let mut events: Vec<(u32, usize, f32)> = Vec::new();
+        if let Some((signal, spikes)) = &self.on_post {
+            for row in 0..signal.rows {
+                let (units, values) = spikes.row(row);
+                let value = |k: usize| values.get(k).copied().unwrap_or(1.0);
+                events.extend(units.iter().enumerate().map(|(k, &unit)| (unit, row, value(k))));
+            }
+            // Stable, so that the rows of a unit stay in order.
+            events.sort_by_key(|event| event.0);
         }
-        columns
+        let ends = |k: usize| events.get(k + 1).is_none_or(|next| next.0 != events[k].0);
+        let last = (0..events.len()).filter(|k| ends(*k));
+        Fired {
+            units: last.clone().map(|k| events[k].0).collect(),
+            ends: last.map(|k| k + 1).collect(),
+            events: events.iter().map(|&(_, row, value)| (row, value)).collect(),
+        }
     }
 
     /// Adds what the given rows of `on_pre` and of `on_post` mean for the synapses of a unit.
-    pub fn add(&self, unit: usize, rows: [Range<usize>; 2], sums: &mut Sums) {
-        let [on_pre, on_post] = rows;
+    pub fn add(&self, unit: usize, [on_pre, on_post]: [Range<usize>; 2], sums: &mut Sums) {
+        self.add_arriving(unit, on_pre, sums);
+        self.add_fired(unit, on_post, sums);
+    }
+
+    /// Whether rows of `on_pre` may mean anything for the synapses of a unit.
+    #[inline(always)]
+    pub fn may_arrive(&self, unit: usize) -> bool {
+        match &self.on_pre {
+            Some((signal, _)) if signal.kind == Kind::Units => {
+                (0..signal.rows).any(|row| signal.unit(row, unit) != 0.0)
+            }
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    /// Adds what rows of `on_pre` mean for the synapses of a unit.
+    pub fn add_arriving(&self, unit: usize, rows: Range<usize>, sums: &mut Sums) {
         if let Some((signal, factor)) = &self.on_pre {
-            for row in on_pre {
+            for row in rows {
                 self.arrive(signal, row, unit, &factor[row * self.post..(row + 1) * self.post], sums);
             }
         }
+    }
+
+    /// Adds what rows of `on_post` mean for the synapses of a unit.
+    pub fn add_fired(&self, unit: usize, rows: Range<usize>, sums: &mut Sums) {
         if let Some((signal, spikes)) = &self.on_post {
-            for row in on_post {
+            for row in rows {
                 self.fire(signal, row, unit, spikes.row(row), sums);
+            }
+        }
+    }
+
+    /// Calls `each` with the synapses of a unit onto units that `fired`, and with what all rows of `on_post` mean
+    /// for them. `seen` is memory for what the unit shows.
+    #[inline(always)]
+    pub fn each_fired(&self, unit: usize, fired: &Fired, seen: &mut Vec<f32>, each: impl FnMut(usize, f32)) {
+        let Some((signal, _)) = &self.on_post else { return };
+        seen.clear();
+        match signal.kind {
+            Kind::Units if signal.rows == 1 => {
+                let factor = signal.unit(0, unit);
+                if factor != 0.0 {
+                    fired.visit(|_, _| factor, each);
+                }
+            }
+            Kind::Units => {
+                seen.extend((0..signal.rows).map(|row| signal.unit(row, unit)));
+                if seen.iter().any(|factor| *factor != 0.0) {
+                    fired.visit(|row, _| seen[row], each);
+                }
+            }
+            Kind::Pairs => fired.visit(|row, i| signal.pairs(row, unit, self.post)[i], each),
+            Kind::Delayed { newest } => {
+                let Some(order) = self.order else { return };
+                let slots = order.max() + 1;
+                let past = |row| (0..slots).map(move |delay| signal.delayed(row, unit, newest, delay));
+                seen.extend((0..signal.rows).flat_map(past));
+                let delays = &order.steps[unit * self.post..(unit + 1) * self.post];
+                fired.visit(|row, i| seen[row * slots + delays[i] as usize], each);
             }
         }
     }
@@ -165,9 +258,9 @@ impl<'a> SpikeTerms<'a> {
             }
             Kind::Delayed { newest } => {
                 let Some(order) = self.order else { return };
-                sums.past.clear();
-                sums.past.extend((0..=order.max()).map(|delay| signal.delayed(row, unit, newest, delay)));
-                let (past, delays) = (&sums.past, &order.steps[unit * self.post..(unit + 1) * self.post]);
+                sums.seen.clear();
+                sums.seen.extend((0..=order.max()).map(|delay| signal.delayed(row, unit, newest, delay)));
+                let (past, delays) = (&sums.seen, &order.steps[unit * self.post..(unit + 1) * self.post]);
                 add_events(&mut sums.values, events, |i| past[delays[i] as usize]);
             }
         }
@@ -182,7 +275,7 @@ impl Signal<'_> {
     }
 
     /// What `unit` shows in `row`, to all its synapses.
-    fn unit(&self, row: usize, unit: usize) -> f32 {
+    pub fn unit(&self, row: usize, unit: usize) -> f32 {
         self.values[row * self.pre + unit]
     }
 

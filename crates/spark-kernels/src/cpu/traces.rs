@@ -17,33 +17,46 @@ pub(crate) fn step<B: HostBackend>(
     input: &FloatTensor<B>,
     parameters: &Trace<FloatTensor<B>>,
 ) -> Option<()> {
-    let parameters = parameters.as_ref().try_map(|parameter| B::slice(parameter).map(Lane::new))?;
-    let mut all = Vec::with_capacity(4);
-    parameters.as_ref().map(|lane| all.push(lane));
-    let period = common_period(&all)?;
     let input = B::slice(input)?;
-    let trace = B::slice_mut(trace)?;
-    let width = period.unwrap_or(trace.len()).max(1);
-    in_chunks(trace, &input, |start, trace, input| {
-        lanes::blocks(start, trace.len(), width, |unit, part| {
-            let parameters = parameters.as_ref().map(|lane| lane.block(unit, part.len()));
-            step_block(&mut trace[part.clone()], &input[part], &parameters);
+    lanes::with_rows(PARAMETERS, input.len(), |mut rows| {
+        let lane = |parameter| Some(Lane::new(B::slice(parameter)?, rows.next()?));
+        let parameters = parameters.as_ref().try_map(lane)?;
+        let mut period = Period::default();
+        parameters.as_ref().map(|lane| period.note(lane));
+        let width = period.width(input.len())?;
+        let trace = B::slice_mut(trace)?;
+        in_chunks(trace, &input, |start, trace, input| {
+            lanes::blocks(start, trace.len(), width, |unit, part| {
+                let parameters = parameters.as_ref().map(|lane| lane.block(unit, part.len()));
+                step_block(&mut trace[part.clone()], &input[part], &parameters);
+            });
         });
-    });
-    Some(())
+        Some(())
+    })
 }
 
-/// The number of entries of those parameters that have several; `None` inside when none has, and outside
-/// when they differ, which the reference handles.
-#[allow(clippy::option_option)]
-fn common_period(parameters: &[&Lane<'_>]) -> Option<Option<usize>> {
-    let mut period = None;
-    for lane in parameters.iter().filter(|lane| !lane.shared) {
-        if *period.get_or_insert(lane.len()) != lane.len() {
-            return None;
+/// The most parameters that a trace has.
+const PARAMETERS: usize = 4;
+
+/// The number of entries of those parameters that have several.
+#[derive(Default)]
+struct Period {
+    length: Option<usize>,
+    differs: bool,
+}
+
+impl Period {
+    fn note(&mut self, lane: &Lane<'_>) {
+        if !lane.shared {
+            self.differs |= *self.length.get_or_insert(lane.len()) != lane.len();
         }
     }
-    Some(period)
+
+    /// After how many of `entries` entries the parameters repeat; `None` when they do so after different
+    /// ones, which the reference handles.
+    fn width(&self, entries: usize) -> Option<usize> {
+        (!self.differs).then(|| self.length.unwrap_or(entries).max(1))
+    }
 }
 
 /// Calls `each` with start, values and inputs of every chunk.
@@ -113,17 +126,22 @@ pub(crate) fn lazy_read<B: HostBackend>(
     decay: &LazyDecay<FloatTensor<B>>,
     now: f32,
 ) -> Option<FloatTensor<B>> {
-    let decay = decay.as_ref().try_map(|parameter| B::slice(parameter).map(Lane::new))?;
-    let width = common_period(&[&decay.exponent, &decay.base, &decay.scale])?;
     let (shape, last) = (value.shape(), B::slice(last)?);
     let mut values = B::slice(value)?.into_owned();
-    let width = width.unwrap_or(values.len()).max(1);
-    in_chunks(&mut values, &last, |start, values, last| {
-        lanes::blocks(start, values.len(), width, |unit, part| {
-            let decay = decay.as_ref().map(|lane| lane.block(unit, part.len()));
-            read_block(&mut values[part.clone()], &last[part], &decay, now);
+    lanes::with_rows(PARAMETERS, values.len(), |mut rows| {
+        let lane = |parameter| Some(Lane::new(B::slice(parameter)?, rows.next()?));
+        let decay = decay.as_ref().try_map(lane)?;
+        let mut period = Period::default();
+        decay.as_ref().map(|lane| period.note(lane));
+        let width = period.width(values.len())?;
+        in_chunks(&mut values, &last, |start, values, last| {
+            lanes::blocks(start, values.len(), width, |unit, part| {
+                let decay = decay.as_ref().map(|lane| lane.block(unit, part.len()));
+                read_block(&mut values[part.clone()], &last[part], &decay, now);
+            });
         });
-    });
+        Some(())
+    })?;
     Some(B::tensor(values, shape))
 }
 

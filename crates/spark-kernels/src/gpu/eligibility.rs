@@ -27,7 +27,7 @@ pub(crate) fn step(
 ) -> Result<Both, (Both, Planes<CubeBackend>)> {
     let count = weight.meta.num_elements();
     let floats = || planes.0.iter().chain([&weight, &eligibility]);
-    if count == 0 || form.options.soft || !terms::known_delays(steps) || !known(floats(), 3) {
+    if count == 0 || !terms::known(steps, &form.options) || !known(floats(), 3) {
         return Err(([weight, eligibility], planes));
     }
     let address = address(floats());

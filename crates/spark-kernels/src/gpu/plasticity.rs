@@ -30,8 +30,8 @@ pub(crate) fn step(
 ) -> Result<Weighted, Weighted> {
     let shape = weight.meta.shape();
     let (pre, post, count) = (shape[0], shape[1], weight.meta.num_elements());
-    let known = !form.options.soft && known(planes.0.iter().chain([&weight]), 3);
-    if count == 0 || !terms::known_delays(steps) || !known {
+    let known = terms::known(steps, &form.options) && known(planes.0.iter().chain([&weight]), 3);
+    if count == 0 || !known {
         return Err((weight, planes));
     }
     let address = address(planes.0.iter().chain([&weight]));

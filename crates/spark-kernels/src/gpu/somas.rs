@@ -1,7 +1,8 @@
 //! Steps of units: one thread takes one unit of one sample through all parts of a step.
 //!
-//! The arithmetic is that of the reference in `crate::somas`, in the same order; compilers of kernels may
-//! contract a product and a sum, so that values agree to rounding.
+//! The arithmetic is that of the reference in `crate::somas`, in the same order. Compilers of kernels may
+//! contract a product and a sum, or take a common factor out of a sum, so that values agree to rounding. Only
+//! Izhikevich's units, whose upstroke amplifies what is rounded, are kept from both: see [`rounded`].
 
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
@@ -101,6 +102,7 @@ pub(crate) fn step(
         launched(of_state(next_arguments)),
         units,
         width,
+        0,
     );
     Ok((spikes, Planes(next)))
 }
@@ -155,6 +157,7 @@ fn step_kernel(
     mut next: State<&mut [f32]>,
     units: usize,
     width: usize,
+    zero: u32,
 ) {
     let lane = ABSOLUTE_POS;
     if lane >= width {
@@ -175,14 +178,14 @@ fn step_kernel(
         ready = select(since >= longest, 1.0f32, 0.0f32);
     }
     let input = current[lane] * ready - w;
-    let mut v = integrate(soma.model, state.potential[lane], input, u, unit);
+    let mut v = integrate(soma.model, state.potential[lane], input, u, unit, zero);
     #[comptime]
     if let ComptimeOption::Some(steps) = soma.clamp {
         let steps = of_unit(steps, unit);
         v = select(since < steps, reset, v);
         longest = max(longest, steps);
     }
-    u = recovered(soma.model, v, u, unit);
+    u = recovered(soma.model, v, u, unit, zero);
     let s = crossing(v - (of_unit(soma.threshold, unit) + offset)) * ready;
     v = select(s > 0.0, reset, v);
 
@@ -219,9 +222,19 @@ fn of_optional(parameter: ComptimeOption<&[f32]>, unit: usize) -> f32 {
     }
 }
 
+/// `value` as it is, given a `zero` that compilers do not know to be one.
+///
+/// No compiler sees through it. So none contracts a product with the sum that follows, or, as Mesa's does,
+/// makes `v·(0.04·v + 5)` of `v·0.04·v + v·5` and `(a + 140) + b` of `(a + b) + 140`: the rounding stays that
+/// of the reference.
+#[cube]
+fn rounded(value: f32, zero: u32) -> f32 {
+    f32::reinterpret(u32::reinterpret(value) ^ zero)
+}
+
 /// The potential after the step, before any spike.
 #[cube]
-fn integrate(model: Model<&[f32]>, v: f32, input: f32, u: f32, unit: usize) -> f32 {
+fn integrate(model: Model<&[f32]>, v: f32, input: f32, u: f32, unit: usize, zero: u32) -> f32 {
     #[comptime]
     match model {
         Model::Leaky { decay, gain } => v * of_unit(decay, unit) + input * of_unit(gain, unit),
@@ -231,19 +244,22 @@ fn integrate(model: Model<&[f32]>, v: f32, input: f32, u: f32, unit: usize) -> f
             v + of_unit(rate, unit) * (upstroke - v + of_unit(resistance, unit) * input)
         }
         Model::Izhikevich { dt, resistance, .. } => {
-            let quadratic = v * 0.04 * v + v * 5.0 + 140.0;
-            v + of_unit(dt, unit) * (quadratic - u + of_unit(resistance, unit) * input)
+            let powers = rounded(v * 0.04 * v, zero) + rounded(v * 5.0, zero);
+            let drive = rounded(of_unit(resistance, unit) * input, zero);
+            let slope = rounded(powers, zero) + 140.0 - u + drive;
+            v + rounded(of_unit(dt, unit) * slope, zero)
         }
     }
 }
 
 /// The recovery after the step, before any spike.
 #[cube]
-fn recovered(model: Model<&[f32]>, v: f32, u: f32, unit: usize) -> f32 {
+fn recovered(model: Model<&[f32]>, v: f32, u: f32, unit: usize, zero: u32) -> f32 {
     #[comptime]
     match model {
         Model::Izhikevich { recovery_rate, sensitivity, .. } => {
-            u + of_unit(recovery_rate, unit) * (of_unit(sensitivity, unit) * v - u)
+            let pull = rounded(of_unit(sensitivity, unit) * v, zero) - u;
+            u + rounded(of_unit(recovery_rate, unit) * pull, zero)
         }
         _ => u,
     }

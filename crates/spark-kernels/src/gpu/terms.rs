@@ -70,9 +70,10 @@ pub(super) fn term((kind, signal, other): (Kind, CubeTensor, CubeTensor)) -> Ter
     TermLaunch::new(elements(signal), elements(other), rows, slots, newest, source)
 }
 
-/// Whether delays are integers that the kernels are made for.
-pub(super) fn known_delays(steps: &MaybeInt<CubeBackend>) -> bool {
-    !matches!(steps, MaybeInt::Present(steps) if steps.dtype != DType::I32)
+/// Whether the kernels are made for delays of this type and for these bounds, which soft ones are not among.
+pub(super) fn known(steps: &MaybeInt<CubeBackend>, options: &PlasticityOptions) -> bool {
+    let delays = !matches!(steps, MaybeInt::Present(steps) if steps.dtype != DType::I32);
+    delays && !options.soft
 }
 
 /// The delays as the argument of a kernel.

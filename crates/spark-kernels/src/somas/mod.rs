@@ -113,8 +113,10 @@ pub fn soma_step(
     options: SomaOptions,
 ) -> (Tensor<2>, SomaState<Tensor<2>>) {
     let shape @ [_, units] = current.dims();
+    let mut count = 0;
     let form = SomaForm {
         soma: soma.as_ref().map(|parameter| {
+            count += 1;
             let [length] = parameter.dims();
             assert!(
                 length == 1 || length == units,
@@ -122,12 +124,13 @@ pub fn soma_step(
             );
         }),
         state: state.as_ref().map(|plane| {
+            count += 1;
             assert_eq!(plane.dims(), shape, "soma_step: a plane of the state against the current {shape:?}");
         }),
         options,
     };
     assert_eq!(form.state, soma.state_form(), "soma_step: planes of the state against those of the soma");
-    let mut planes = Planes::<Dispatch>::default();
+    let mut planes = Planes::<Dispatch>::with_capacity(count);
     soma.as_ref().map(|parameter| planes.put(parameter.clone()));
     state.map(|plane| planes.put(plane));
     let state_form = form.state.clone();

@@ -9,3 +9,6 @@ pub mod plasticity;
 pub mod somas;
 pub mod synapses;
 pub mod tracers;
+
+#[cfg(test)]
+mod names;

@@ -3,12 +3,13 @@
 use anyhow::Result;
 use spark::burn::tensor::Tensor;
 use spark::core::component::{Component, ComponentConfig, Context, Running};
-use spark::core::payload::{Arrival, Floats, Kernel, PayloadKind, Shape, Spikes};
+use spark::core::payload::{Arrival, Floats, Kernel, Late, PayloadKind, Shape, Spikes};
 use spark::core::ports::InputShapes;
 use spark::kernels::DelayRing;
 use spark::nn::components::plasticity::{
-    BTSPRuleConfig, BtspInputs, HebbianRuleConfig, KernelOutput, PairSTDPConfig, QuadrupletRuleConfig,
-    RewardInputs, RewardModulatedSTDPConfig, RuleInputs,
+    BTSPRuleConfig, BtspInputs, HebbianRuleConfig, KernelOutput, ModulatedInputs,
+    ModulatedQuadrupletRuleConfig, OjaRuleConfig, PairSTDPConfig, QuadrupletRuleConfig, RewardInputs,
+    RewardModulatedSTDPConfig, RuleInputs, TripletSTDPConfig, ZenkeRuleConfig,
 };
 use spark::prelude::Device;
 
@@ -18,16 +19,37 @@ use super::{Bench, Measurement, Workload};
 const DENSE: &str = "Hebbian learning in outer products of Burn on all synapses";
 
 pub const WORKLOADS: &[Workload] = &[
-    Workload { name: "hebbian_rule_1024x1024_20hz_10hz", baseline: DENSE, run: hebbian },
+    Workload {
+        name: "hebbian_rule_1024x1024_20hz_10hz",
+        baseline: DENSE,
+        run: two_factor::<HebbianRuleConfig>,
+    },
     Workload {
         name: "delayed_hebbian_rule_1024x1024_20hz_10hz",
         baseline: "a spike and a trace for every synapse",
         run: delayed_hebbian,
     },
-    Workload { name: "quadruplet_rule_1024x1024_20hz_10hz", baseline: DENSE, run: quadruplet },
-    Workload { name: "pair_stdp_1024x1024_20hz_10hz", baseline: DENSE, run: pair_stdp },
+    Workload {
+        name: "quadruplet_rule_1024x1024_20hz_10hz",
+        baseline: DENSE,
+        run: two_factor::<QuadrupletRuleConfig>,
+    },
+    Workload {
+        name: "modulated_quadruplet_rule_1024x1024_20hz_10hz",
+        baseline: DENSE,
+        run: modulated_quadruplet,
+    },
+    Workload { name: "zenke_rule_1024x1024_20hz_10hz", baseline: DENSE, run: two_factor::<ZenkeRuleConfig> },
+    Workload { name: "oja_rule_1024x1024_20hz_10hz", baseline: DENSE, run: two_factor::<OjaRuleConfig> },
+    Workload { name: "pair_stdp_1024x1024_20hz_10hz", baseline: DENSE, run: two_factor::<PairSTDPConfig> },
+    Workload {
+        name: "triplet_stdp_1024x1024_20hz_10hz",
+        baseline: DENSE,
+        run: two_factor::<TripletSTDPConfig>,
+    },
     Workload { name: "reward_stdp_1024x1024_20hz_10hz", baseline: DENSE, run: reward_stdp },
     Workload { name: "btsp_rule_1024x1024_20hz", baseline: DENSE, run: btsp },
+    Workload { name: "btsp_rule_1024x1024_20hz_own_plateaus", baseline: DENSE, run: btsp_of_units },
 ];
 
 /// Spikes of some steps of 1 ms, used in turn.
@@ -85,19 +107,25 @@ fn two_factors([pre_spikes, post_spikes]: [Spikes; 2], kernel: Kernel) -> RuleIn
     RuleInputs { pre_spikes, post_spikes, kernel }
 }
 
-fn hebbian(bench: &Bench) -> Result<Measurement> {
+fn two_factor<C>(bench: &Bench) -> Result<Measurement>
+where
+    C: ComponentConfig + Default,
+    C::Component: Component<Inputs = RuleInputs, Outputs = KernelOutput>,
+{
     let context = Context::new("rule", &bench.device);
-    beside_dense(bench, HebbianRuleConfig::default().run(&wired(), 1, &context)?, two_factors)
+    beside_dense(bench, C::default().run(&wired(), 1, &context)?, two_factors)
 }
 
-fn quadruplet(bench: &Bench) -> Result<Measurement> {
+fn modulated_quadruplet(bench: &Bench) -> Result<Measurement> {
     let context = Context::new("rule", &bench.device);
-    beside_dense(bench, QuadrupletRuleConfig::default().run(&wired(), 1, &context)?, two_factors)
-}
-
-fn pair_stdp(bench: &Bench) -> Result<Measurement> {
-    let context = Context::new("rule", &bench.device);
-    beside_dense(bench, PairSTDPConfig::default().run(&wired(), 1, &context)?, two_factors)
+    let rule = ModulatedQuadrupletRuleConfig::default().run(&one_float("modulation"), 1, &context)?;
+    let modulation = Tensor::full([1, 1], 0.5, &bench.device);
+    beside_dense(bench, rule, |[pre_spikes, post_spikes], kernel| ModulatedInputs {
+        modulation: Floats(modulation.clone()),
+        pre_spikes,
+        post_spikes,
+        kernel,
+    })
 }
 
 fn one_float(port: &str) -> InputShapes {
@@ -121,14 +149,27 @@ fn btsp(bench: &Bench) -> Result<Measurement> {
     let context = Context::new("rule", &bench.device);
     let rule = BTSPRuleConfig::default().run(&one_float("modulation"), 1, &context)?;
     let plateau = Tensor::full([1, 1], 1.0, &bench.device);
-    beside_dense(bench, rule, |[pre_spikes, post_spikes], kernel| BtspInputs {
-        modulation: Floats(plateau.clone()),
+    beside_dense(bench, rule, |spikes, kernel| plateau_inputs(plateau.clone(), spikes, kernel))
+}
+
+/// While units have plateaus of different strength.
+fn btsp_of_units(bench: &Bench) -> Result<Measurement> {
+    let context = Context::new("rule", &bench.device);
+    let wired = wired().with("modulation", Shape::new(PayloadKind::Floats, &[UNITS]));
+    let rule = BTSPRuleConfig::default().run(&wired, 1, &context)?;
+    let plateaus = uniform([1, UNITS], "plateaus", 1.0, &bench.device);
+    beside_dense(bench, rule, |spikes, kernel| plateau_inputs(plateaus.clone(), spikes, kernel))
+}
+
+fn plateau_inputs(plateaus: Tensor<2>, [pre_spikes, post_spikes]: [Spikes; 2], kernel: Kernel) -> BtspInputs {
+    BtspInputs {
+        modulation: Floats(plateaus),
         pre_spikes,
         kernel,
         sign: None,
         inhibition_mask: None,
         post_spikes: Some(post_spikes),
-    })
+    }
 }
 
 fn delayed_hebbian(bench: &Bench) -> Result<Measurement> {
@@ -150,7 +191,11 @@ fn delayed_hebbian(bench: &Bench) -> Result<Measurement> {
             let [pre, post] = at(step);
             ours.update(|(kernel, ring)| {
                 let ring = ring.push(pre);
-                let arrival = Arrival::Delayed { spikes: ring.clone(), signed: None, delays: delays.clone() };
+                let arrival = Arrival::Delayed(Box::new(Late {
+                    spikes: ring.clone(),
+                    signed: None,
+                    delays: delays.clone(),
+                }));
                 let spikes = [Spikes { arrival, inhibitory: None }, Spikes::new(post)];
                 (rule.advance(two_factors(spikes, Kernel(kernel))).kernel.0, ring)
             });

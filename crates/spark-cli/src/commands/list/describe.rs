@@ -61,10 +61,12 @@ pub fn port_name(port: &PortSpec, output: bool) -> String {
 
 /// What an alias stands for, in words.
 pub fn alias(alias: &Alias) -> String {
-    let fields: Vec<_> = alias.fields.iter().map(|(field, value)| format!("{field} = {value}")).collect();
-    match fields.as_slice() {
+    let fields = alias.fields.iter().map(|(field, value)| format!("{field} = {value}"));
+    let ports = alias.ports.iter().map(|(old, new)| format!("port {old} for {new}"));
+    let changes: Vec<_> = fields.chain(ports).collect();
+    match changes.as_slice() {
         [] => alias.name.to_owned(),
-        fields => format!("{} ({})", alias.name, fields.join(", ")),
+        changes => format!("{} ({})", alias.name, changes.join(", ")),
     }
 }
 
@@ -151,8 +153,8 @@ pub fn json(component: &Registration, event: &str) -> Value {
         }
         value
     };
-    let aliases: Vec<_> =
-        component.aliases.iter().map(|alias| json!({ "name": alias.name, "fields": alias.fields })).collect();
+    let alias = |alias: &Alias| json!({ "name": alias.name, "fields": alias.fields, "ports": alias.ports });
+    let aliases: Vec<_> = component.aliases.iter().map(alias).collect();
     json!({
         "event": event,
         "name": component.name,

@@ -24,17 +24,24 @@ pub(crate) fn step<B: HostBackend>(
     current: &mut FloatTensor<B>,
     state: &mut [FloatTensor<B>],
 ) -> Option<()> {
-    let units = current.shape()[1];
-    let (mut parameters, mut state) = (parameters.iter(), state.iter_mut());
-    let parameters = form.soma.as_ref().try_map(|()| B::slice(parameters.next()?).map(Lane::new))?;
-    let state = form.state.as_ref().try_map(|()| B::slice_mut(state.next()?))?;
-    let current = B::slice_mut(current)?;
-    let mut shared = true;
-    parameters.as_ref().map(|lane| shared &= lane.shared);
-    // Without parameters of single units there are no rows to keep apart.
-    let width = if shared { current.len() } else { units };
-    run(&parameters, width.max(1), 0, current, state);
-    Some(())
+    let shape = current.shape();
+    let units = shape[1];
+    let mut state = state.iter_mut();
+    lanes::with_rows(parameters.len(), shape.num_elements(), |mut rows| {
+        let mut parameters = parameters.iter();
+        let parameters = form.soma.as_ref().try_map(|()| {
+            let values = B::slice(parameters.next()?)?;
+            Some(Lane::new(values, rows.next()?))
+        })?;
+        let state = form.state.as_ref().try_map(|()| B::slice_mut(state.next()?))?;
+        let current = B::slice_mut(current)?;
+        let mut shared = true;
+        parameters.as_ref().map(|lane| shared &= lane.shared);
+        // Without parameters of single units there are no rows to keep apart.
+        let width = if shared { current.len() } else { units };
+        run(&parameters, width.max(1), 0, current, state);
+        Some(())
+    })
 }
 
 /// Steps the entries from `start` on, in blocks that end where rows end.

@@ -5,7 +5,7 @@ use burn::tensor::{Int, Tensor};
 use spark_core::build::Builder;
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
 use spark_core::parameter::{Distribution, Draw};
-use spark_core::payload::{Arrival, DelayKernel, Payload, PayloadKind, Shape, Spikes, signs};
+use spark_core::payload::{Arrival, DelayKernel, Late, Payload, PayloadKind, Shape, Spikes, signs};
 use spark_core::ports::{InputShapes, PortError, PropertySpec};
 use spark_core::{Parameter, Problems};
 use spark_kernels::{DelayRing, Delays};
@@ -89,7 +89,7 @@ impl Component for N2NDelays {
         Delays::new(steps, self.max).expect("delays within bounds")
     }
 
-    fn initial_state(&self, batch: usize) -> PairRings {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> PairRings {
         let kernel = self.kernel.val();
         let ring = || DelayRing::new(self.max, batch, kernel.dims()[0], &kernel.device());
         PairRings { spikes: ring(), signed: ring() }
@@ -103,11 +103,9 @@ impl Component for N2NDelays {
             None => spikes.clone(),
         };
         let state = PairRings { spikes: state.spikes.push(spikes), signed: state.signed.push(value) };
-        let arrival = Arrival::Delayed {
-            spikes: state.spikes.clone(),
-            signed: Some(state.signed.clone()),
-            delays: plan.clone(),
-        };
+        let late =
+            Late { spikes: state.spikes.clone(), signed: Some(state.signed.clone()), delays: plan.clone() };
+        let arrival = Arrival::Delayed(Box::new(late));
         (DelayOutputs { out_spikes: Spikes { arrival, inhibitory } }, state)
     }
 

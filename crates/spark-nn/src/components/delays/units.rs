@@ -81,7 +81,7 @@ impl Component for NDelays {
         Delays::new(steps, self.max).expect("delays within bounds")
     }
 
-    fn initial_state(&self, batch: usize) -> UnitRing {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> UnitRing {
         let kernel = self.kernel.val();
         UnitRing { spikes: DelayRing::new(self.max, batch, kernel.dims()[0], &kernel.device()) }
     }

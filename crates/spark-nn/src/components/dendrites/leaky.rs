@@ -272,7 +272,7 @@ impl Component for LeakyDendrite {
         }
     }
 
-    fn initial_state(&self, batch: usize) -> DendriteState {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> DendriteState {
         let plane = || Tensor::zeros([batch, self.units.iter().product()], &self.rest.device());
         DendriteState { potential: plane(), bap_rise: plane(), bap_fall: plane() }
     }

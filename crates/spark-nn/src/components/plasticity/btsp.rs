@@ -184,7 +184,7 @@ impl Component for Btsp {
         ]
     }
 
-    fn initial_state(&self, batch: usize) -> BtspState {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> BtspState {
         let device = &self.is_tau.val().device();
         BtspState {
             eligibility: PreTrace::new(&self.eligible(), batch, device),
@@ -278,7 +278,7 @@ fn check_by_post(port: &str, shape: &Shape, synapses: &Synapses) -> Result<(), P
 
 impl ComponentConfig for BTSPRuleConfig {
     const NAME: &'static str = "BTSPRule";
-    const ALIASES: &'static [Alias] = &[Alias { name: "ModulatedBTSPRule", fields: &[] }];
+    const ALIASES: &'static [Alias] = &[Alias::new("ModulatedBTSPRule")];
     const FAMILY: Family = Family::Plasticity;
     const SUMMARY: &'static str = "Behavioural time scale plasticity, driven by dendritic plateaus";
     const EQUATION: &'static str = "o = clip(E·P, 0, 1); W ← clip(W + dt·η·((w_max − W)·k_pot·q₊(o) − W·k_dep·q₋(o)), \

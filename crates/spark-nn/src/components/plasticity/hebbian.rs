@@ -149,7 +149,8 @@ impl ComponentConfig for HebbianRuleConfig {
 
 impl ComponentConfig for ModulatedHebbianRuleConfig {
     const NAME: &'static str = "ModulatedHebbianRule";
-    const ALIASES: &'static [Alias] = &[Alias { name: "ThreeFactorHebbianRule", fields: &[] }];
+    const ALIASES: &'static [Alias] =
+        &[Alias { ports: &[("reward", "modulation")], ..Alias::new("ThreeFactorHebbianRule") }];
     const FAMILY: Family = Family::Plasticity;
     const SUMMARY: &'static str = "Hebbian learning from traces of spikes, with a third factor";
     const EQUATION: &'static str = "W ← max(W + dt·η·M·(y·s_pre + x·s_post), 0); otherwise as HebbianRule";

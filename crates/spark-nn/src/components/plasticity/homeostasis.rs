@@ -126,7 +126,7 @@ impl Component for HomeostaticScaling {
         }
     }
 
-    fn initial_state(&self, batch: usize) -> HomeostaticScalingState {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> HomeostaticScalingState {
         let target = self.target_rate.val();
         let rate = Tensor::zeros([batch, self.post], &target.device()) + target.unsqueeze();
         HomeostaticScalingState { rate, steps: 0 }

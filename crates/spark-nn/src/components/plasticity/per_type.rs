@@ -35,6 +35,11 @@ impl PerType {
             Self::Each(values) => values,
         }
     }
+
+    /// Whether any of them differs from the others.
+    pub(super) fn differs(self) -> bool {
+        self.each() != [self.each()[0]; 4]
+    }
 }
 
 impl From<f32> for PerType {

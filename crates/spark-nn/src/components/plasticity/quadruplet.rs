@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 use spark_core::Parameter;
 use spark_core::build::Builder;
-use spark_core::component::{ComponentConfig, Context, Defect, Family};
+use spark_core::component::{Alias, ComponentConfig, Context, Defect, Family};
 use spark_core::ports::InputShapes;
 use spark_core::state::{State, StateMapper};
 use spark_kernels::{
@@ -95,7 +95,8 @@ struct Types {
     /// `γ` and `δ` for excitatory, then for inhibitory postsynaptic units, `[1, 2, pre]`, or by synapse,
     /// `[1, pre, post]`, where spikes come by pair.
     on_post: [Tensor<3>; 2],
-    max: Tensor<2>,
+    /// Upper bounds by synapse, where they differ.
+    max: Option<Tensor<2>>,
 }
 
 impl Types {
@@ -110,7 +111,7 @@ impl Types {
             y: averaging(dt, post_tau),
             on_pre: [q_alpha, q_beta].map(|parameter| types.for_pre(parameter.each()).unsqueeze()),
             on_post: [q_gamma, q_delta].map(on_post),
-            max: types.pairs(config.max_clip.each()),
+            max: config.max_clip.differs().then(|| types.pairs(config.max_clip.each())),
             types,
         }
     }
@@ -140,7 +141,7 @@ impl Types {
         Plasticity {
             on_pre: Some(on_pre),
             on_post: Some(on_post),
-            max: Some(self.max.clone()),
+            max: self.max.clone(),
             ..Default::default()
         }
     }
@@ -176,7 +177,7 @@ impl Quadruplet {
     fn by_type(&self) -> bool {
         let QuadrupletRuleConfig { post_tau, q_alpha, q_beta, q_gamma, q_delta, max_clip, .. } = self.config;
         let parameters = [post_tau, q_alpha, q_beta, q_gamma, q_delta, max_clip];
-        parameters.iter().any(|parameter| parameter.each() != [parameter.each()[0]; 4])
+        parameters.iter().any(|parameter| parameter.differs())
     }
 
     /// The terms where all types have the same parameters.
@@ -284,6 +285,7 @@ impl ComponentConfig for QuadrupletRuleConfig {
 
 impl ComponentConfig for ModulatedQuadrupletRuleConfig {
     const NAME: &'static str = "ModulatedQuadrupletRule";
+    const ALIASES: &'static [Alias] = &[Alias::new("QuadrupletRuleTensor")];
     const FAMILY: Family = Family::Plasticity;
     const SUMMARY: &'static str = "QuadrupletRule with a third factor";
     const EQUATION: &'static str = "W ← clip(W + dt·η·M·Δ, 0, max); Δ as in QuadrupletRule";

@@ -117,7 +117,7 @@ impl Component for RewardModulatedStdp {
         (counting(dt, pre_tau, pairing == Pairing::Nearest), decay(dt, self.post_tau.val()))
     }
 
-    fn initial_state(&self, batch: usize) -> RewardModulatedStdpState {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> RewardModulatedStdpState {
         let (device, [pre, post]) = (&self.pre_tau.val().device(), self.synapses.counts());
         RewardModulatedStdpState {
             pre_trace: PreTrace::new(&self.synapses, batch, device),

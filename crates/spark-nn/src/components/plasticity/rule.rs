@@ -270,7 +270,7 @@ impl<R: LearningRule> Component for Rule<R> {
         self.rule.plan(&self.synapses)
     }
 
-    fn initial_state(&self, batch: usize) -> R::State {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> R::State {
         self.rule.initial_state(&self.synapses, batch)
     }
 
@@ -294,7 +294,7 @@ impl<R: LearningRule> Component for Modulated<R> {
         self.rule.plan(&self.synapses)
     }
 
-    fn initial_state(&self, batch: usize) -> R::State {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> R::State {
         self.rule.initial_state(&self.synapses, batch)
     }
 

@@ -122,7 +122,7 @@ impl Component for ShortTermPlasticity {
         [usage, resources]
     }
 
-    fn initial_state(&self, batch: usize) -> ShortTermState {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> ShortTermState {
         let usage = Tensor::zeros([batch, self.units.iter().product()], &self.r_tau.val().device());
         ShortTermState { resources: usage.ones_like(), usage }
     }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 use spark_core::build::rate;
-use spark_core::payload::{Arrival, Spikes};
+use spark_core::payload::{Arrival, Late, Spikes};
 use spark_kernels::{DelayRing, Delays, PreSignal, Trace, trace_step};
 
 use super::Synapses;
@@ -30,13 +30,14 @@ impl PreSpikes {
                 Self { signal: PreSignal::Units(units), now, delays: None }
             }
             Arrival::Pairs(pairs) => by_pair(pairs),
-            Arrival::Delayed { spikes, delays, .. } if synapses.max_delay.is_some() => {
+            Arrival::Delayed(late) if synapses.max_delay.is_some() => {
+                let Late { spikes, delays, .. } = *late;
                 let [_, batch, pre] = spikes.history.dims();
                 let newest = spikes.history.clone().slice_dim(0, spikes.newest..spikes.newest + 1);
                 let now = newest.reshape([batch, pre, 1]);
                 Self { signal: PreSignal::Delayed(spikes), now, delays: Some(delays) }
             }
-            Arrival::Delayed { spikes, delays, .. } => by_pair(spikes.read_pairs(&delays)),
+            Arrival::Delayed(late) => by_pair(late.spikes.read_pairs(&late.delays)),
         }
     }
 }

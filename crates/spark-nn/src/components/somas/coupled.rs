@@ -48,8 +48,8 @@ impl<M: Membrane> Component for Coupled<M> {
         self.soma.plan()
     }
 
-    fn initial_state(&self, batch: usize) -> CoupledState {
-        let soma = self.soma.initial_state(batch);
+    fn initial_state(&self, plan: &Self::Plan, batch: usize) -> CoupledState {
+        let soma = self.soma.initial_state(plan, batch);
         let coupling_current = soma.0.potential.zeros_like();
         CoupledState { soma, coupling_current }
     }

@@ -3,13 +3,12 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use spark_core::build::Builder;
-use spark_core::component::{Alias, ComponentConfig, Context, Defect, Family};
-use spark_core::payload::PayloadKind;
+use spark_core::component::{Alias, ComponentConfig, Context, Defect, Family, Preset};
 use spark_core::ports::InputShapes;
 use spark_kernels::SomaModel;
 
-use super::mechanisms::soma_config;
-use super::{Coupled, Mechanisms, Membrane, Soma};
+use super::mechanisms::{soma_components, soma_config};
+use super::{Coupled, Membrane, Soma};
 
 soma_config! {
     /// Exponential integrate-and-fire units.
@@ -132,15 +131,8 @@ pub type AdaptiveExponentialSoma = Soma<ExponentialMembrane>;
 pub type CoupledAdaptiveExponentialSoma = Coupled<ExponentialMembrane>;
 
 impl ExponentialSomaConfig {
-    fn soma(
-        &self,
-        inputs: &InputShapes,
-        context: &Context,
-        mechanisms: impl FnOnce(&Builder<'_>, &[usize]) -> Result<Mechanisms, Defect>,
-    ) -> Result<ExponentialSoma, Defect> {
-        let units = &inputs.require("current", PayloadKind::Currents)?.units;
-        let builder = Builder { context, seed: self.seed };
-        let membrane = ExponentialMembrane {
+    fn membrane(&self, builder: &Builder<'_>, units: &[usize]) -> Result<ExponentialMembrane, Defect> {
+        Ok(ExponentialMembrane {
             rest: builder.units("potential_rest", &self.potential_rest, units)?,
             reset: builder.units("potential_reset", &self.potential_reset, units)?,
             tau: builder.units("potential_tau", &self.potential_tau, units)?,
@@ -148,52 +140,34 @@ impl ExponentialSomaConfig {
             threshold: builder.units("threshold", &self.threshold, units)?,
             rheobase: builder.units("rheobase_threshold", &self.rheobase_threshold, units)?,
             slope: builder.units("spike_slope", &self.spike_slope, units)?,
-        };
-        Ok(Soma::new(membrane, mechanisms(&builder, units)?, units, self.dt, self.gradient))
-    }
-}
-
-impl AdaptiveExponentialSomaConfig {
-    fn soma(&self, inputs: &InputShapes, context: &Context) -> Result<AdaptiveExponentialSoma, Defect> {
-        let mechanisms =
-            |builder: &Builder<'_>, units: &[usize]| self.adaptation().build(builder, units, self.dt);
-        self.plain().soma(inputs, context, mechanisms)
+        })
     }
 }
 
 const EQUATION: &str = "V ← V + dt/τ·(−V + Δ·exp((V − V_rh)/Δ) + R·I); S = V > θ; V ← V_reset after a spike";
 const ADAPTATION: &str = "Brette & Gerstner, Adaptive exponential integrate-and-fire model (2005)";
 
-impl ComponentConfig for ExponentialSomaConfig {
-    const NAME: &'static str = "ExponentialSoma";
-    const FAMILY: Family = Family::Soma;
-    const SUMMARY: &'static str = "Exponential integrate-and-fire units";
-    const EQUATION: &'static str = EQUATION;
-    const SOURCE: &'static str = "Fourcaud-Trocmé, Hansel, van Vreeswijk & Brunel, How spike generation \
-                                  mechanisms determine the neuronal response to fluctuating inputs (2003)";
-
-    type Component = ExponentialSoma;
-
-    fn build(&self, inputs: &InputShapes, context: &Context) -> Result<ExponentialSoma, Defect> {
-        self.soma(inputs, context, |_, _| Ok(Mechanisms::default()))
+soma_components! {
+    ExponentialMembrane;
+    ExponentialSomaConfig {
+        const NAME: &'static str = "ExponentialSoma";
+        const SUMMARY: &'static str = "Exponential integrate-and-fire units";
+        const EQUATION: &'static str = EQUATION;
+        const SOURCE: &'static str = "Fourcaud-Trocmé, Hansel, van Vreeswijk & Brunel, How spike generation \
+                                      mechanisms determine the neuronal response to fluctuating inputs (2003)";
     }
-}
-
-impl ComponentConfig for AdaptiveExponentialSomaConfig {
-    const NAME: &'static str = "AdaptiveExponentialSoma";
-    const ALIASES: &'static [Alias] = &[
-        Alias { name: "RefractoryExponentialSoma", fields: &[] },
-        Alias { name: "SimplifiedAdaptiveExponentialSoma", fields: &[("adaptation_subthreshold", 0.0)] },
-    ];
-    const FAMILY: Family = Family::Soma;
-    const SUMMARY: &'static str = "Exponential integrate-and-fire units with refractoriness and adaptation";
-    const EQUATION: &'static str = EQUATION;
-    const SOURCE: &'static str = ADAPTATION;
-
-    type Component = AdaptiveExponentialSoma;
-
-    fn build(&self, inputs: &InputShapes, context: &Context) -> Result<AdaptiveExponentialSoma, Defect> {
-        self.soma(inputs, context)
+    AdaptiveExponentialSomaConfig {
+        const NAME: &'static str = "AdaptiveExponentialSoma";
+        const ALIASES: &'static [Alias] = &[
+            Alias { fields: &[("cooldown", Preset::Number(2.0))], ..Alias::new("RefractoryExponentialSoma") },
+            Alias {
+                fields: &[("cooldown", Preset::Number(2.0)), ("adaptation_subthreshold", Preset::Number(0.0))],
+                ..Alias::new("SimplifiedAdaptiveExponentialSoma")
+            },
+        ];
+        const SUMMARY: &'static str = "Exponential integrate-and-fire units with refractoriness and adaptation";
+        const EQUATION: &'static str = EQUATION;
+        const SOURCE: &'static str = ADAPTATION;
     }
 }
 
@@ -212,10 +186,8 @@ impl ComponentConfig for CoupledAdaptiveExponentialSomaConfig {
         inputs: &InputShapes,
         context: &Context,
     ) -> Result<CoupledAdaptiveExponentialSoma, Defect> {
-        Ok(Coupled { soma: self.0.soma(inputs, context)? })
+        Ok(Coupled { soma: self.0.build(inputs, context)? })
     }
 }
 
-spark_core::register!(ExponentialSomaConfig);
-spark_core::register!(AdaptiveExponentialSomaConfig);
 spark_core::register!(CoupledAdaptiveExponentialSomaConfig);

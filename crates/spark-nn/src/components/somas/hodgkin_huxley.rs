@@ -4,14 +4,12 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use spark_core::Problems;
 use spark_core::build::Builder;
-use spark_core::component::{ComponentConfig, Context, Defect, Family};
-use spark_core::payload::PayloadKind;
-use spark_core::ports::InputShapes;
+use spark_core::component::Defect;
 use spark_kernels::{HodgkinHuxleyRates, SomaModel};
 
 use super::ionic::{no_clamp, patch};
-use super::mechanisms::soma_config;
-use super::{Mechanisms, Membrane, Patch, Soma};
+use super::mechanisms::{soma_components, soma_config};
+use super::{Membrane, Patch, Soma};
 
 soma_config! {
     /// Hodgkin's and Huxley's units.
@@ -130,16 +128,8 @@ pub type HodgkinHuxleySoma = Soma<HodgkinHuxleyMembrane>;
 pub type AdaptiveHodgkinHuxleySoma = Soma<HodgkinHuxleyMembrane>;
 
 impl HodgkinHuxleySomaConfig {
-    fn soma(
-        &self,
-        inputs: &InputShapes,
-        context: &Context,
-        mechanisms: impl FnOnce(&Builder<'_>, &[usize]) -> Result<Mechanisms, Defect>,
-    ) -> Result<HodgkinHuxleySoma, Defect> {
-        let units = &inputs.require("current", PayloadKind::Currents)?.units;
-        let builder = Builder { context, seed: self.seed };
-        let membrane = HodgkinHuxleyMembrane { patch: patch!(self, builder, units), rates: self.rates };
-        Ok(Soma::new(membrane, mechanisms(&builder, units)?, units, self.dt, self.gradient))
+    fn membrane(&self, builder: &Builder<'_>, units: &[usize]) -> Result<HodgkinHuxleyMembrane, Defect> {
+        Ok(HodgkinHuxleyMembrane { patch: patch!(self, builder, units), rates: self.rates })
     }
 }
 
@@ -148,39 +138,22 @@ const EQUATION: &str = "C·dV/dt = I − g_Na·m³·h·(V − E_Na) − g_K·n�
 const SOURCE: &str = "Hodgkin & Huxley, A quantitative description of membrane current and its application to conduction \
                       and excitation in nerve (1952)";
 
-impl ComponentConfig for HodgkinHuxleySomaConfig {
-    const NAME: &'static str = "HodgkinHuxleySoma";
-    const FAMILY: Family = Family::Soma;
-    const SUMMARY: &'static str = "Hodgkin's and Huxley's units: 100 µm² of the squid's giant axon at 6.3 °C";
-    const EQUATION: &'static str = EQUATION;
-    const SOURCE: &'static str = SOURCE;
+soma_components! {
+    HodgkinHuxleyMembrane;
+    HodgkinHuxleySomaConfig {
+        const NAME: &'static str = "HodgkinHuxleySoma";
+        const SUMMARY: &'static str = "Hodgkin's and Huxley's units: 100 µm² of the squid's giant axon at 6.3 °C";
+        const EQUATION: &'static str = EQUATION;
+        const SOURCE: &'static str = SOURCE;
+    }
+    AdaptiveHodgkinHuxleySomaConfig {
+        const NAME: &'static str = "AdaptiveHodgkinHuxleySoma";
+        const SUMMARY: &'static str = "Hodgkin's and Huxley's units with refractoriness and adaptation";
+        const EQUATION: &'static str = EQUATION;
+        const SOURCE: &'static str = SOURCE;
 
-    type Component = HodgkinHuxleySoma;
-
-    fn build(&self, inputs: &InputShapes, context: &Context) -> Result<HodgkinHuxleySoma, Defect> {
-        self.soma(inputs, context, |_, _| Ok(Mechanisms::default()))
+        fn check(&self, path: &str, problems: &mut Problems) {
+            no_clamp(self.clamp_duration.as_ref(), path, problems);
+        }
     }
 }
-
-impl ComponentConfig for AdaptiveHodgkinHuxleySomaConfig {
-    const NAME: &'static str = "AdaptiveHodgkinHuxleySoma";
-    const FAMILY: Family = Family::Soma;
-    const SUMMARY: &'static str = "Hodgkin's and Huxley's units with refractoriness and adaptation";
-    const EQUATION: &'static str = EQUATION;
-    const SOURCE: &'static str = SOURCE;
-
-    type Component = AdaptiveHodgkinHuxleySoma;
-
-    fn check(&self, path: &str, problems: &mut Problems) {
-        no_clamp(self.clamp_duration.as_ref(), path, problems);
-    }
-
-    fn build(&self, inputs: &InputShapes, context: &Context) -> Result<AdaptiveHodgkinHuxleySoma, Defect> {
-        let mechanisms =
-            |builder: &Builder<'_>, units: &[usize]| self.adaptation().build(builder, units, self.dt);
-        self.plain().soma(inputs, context, mechanisms)
-    }
-}
-
-spark_core::register!(HodgkinHuxleySomaConfig);
-spark_core::register!(AdaptiveHodgkinHuxleySomaConfig);

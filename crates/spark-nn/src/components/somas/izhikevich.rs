@@ -3,13 +3,11 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use spark_core::build::Builder;
-use spark_core::component::{ComponentConfig, Context, Defect, Family};
-use spark_core::payload::PayloadKind;
-use spark_core::ports::InputShapes;
+use spark_core::component::Defect;
 use spark_kernels::SomaModel;
 
-use super::mechanisms::soma_config;
-use super::{Mechanisms, Membrane, Soma};
+use super::mechanisms::{soma_components, soma_config};
+use super::{Membrane, Soma};
 
 soma_config! {
     /// Izhikevich's units.
@@ -126,15 +124,8 @@ pub type IzhikevichSoma = Soma<IzhikevichMembrane>;
 pub type AdaptiveIzhikevichSoma = Soma<IzhikevichMembrane>;
 
 impl IzhikevichSomaConfig {
-    fn soma(
-        &self,
-        inputs: &InputShapes,
-        context: &Context,
-        mechanisms: impl FnOnce(&Builder<'_>, &[usize]) -> Result<Mechanisms, Defect>,
-    ) -> Result<IzhikevichSoma, Defect> {
-        let units = &inputs.require("current", PayloadKind::Currents)?.units;
-        let builder = Builder { context, seed: self.seed };
-        let membrane = IzhikevichMembrane {
+    fn membrane(&self, builder: &Builder<'_>, units: &[usize]) -> Result<IzhikevichMembrane, Defect> {
+        Ok(IzhikevichMembrane {
             rest: builder.units("potential_rest", &self.potential_rest, units)?,
             reset: builder.units("potential_reset", &self.potential_reset, units)?,
             resistance: builder.units("resistance", &self.resistance, units)?,
@@ -142,8 +133,7 @@ impl IzhikevichSomaConfig {
             timescale: builder.units("recovery_timescale", &self.recovery_timescale, units)?,
             sensitivity: builder.units("recovery_sensitivity", &self.recovery_sensitivity, units)?,
             update: builder.units("recovery_update", &self.recovery_update, units)?,
-        };
-        Ok(Soma::new(membrane, mechanisms(&builder, units)?, units, self.dt, self.gradient))
+        })
     }
 }
 
@@ -151,35 +141,18 @@ const EQUATION: &str = "V ← V + dt·(0.04V² + 5V + 140 − u + R·I); u ← u
                         V ← c, u ← u + d after a spike";
 const SOURCE: &str = "Izhikevich, Simple model of spiking neurons (2003)";
 
-impl ComponentConfig for IzhikevichSomaConfig {
-    const NAME: &'static str = "IzhikevichSoma";
-    const FAMILY: Family = Family::Soma;
-    const SUMMARY: &'static str = "Izhikevich's quadratic units with a recovery";
-    const EQUATION: &'static str = EQUATION;
-    const SOURCE: &'static str = SOURCE;
-
-    type Component = IzhikevichSoma;
-
-    fn build(&self, inputs: &InputShapes, context: &Context) -> Result<IzhikevichSoma, Defect> {
-        self.soma(inputs, context, |_, _| Ok(Mechanisms::default()))
+soma_components! {
+    IzhikevichMembrane;
+    IzhikevichSomaConfig {
+        const NAME: &'static str = "IzhikevichSoma";
+        const SUMMARY: &'static str = "Izhikevich's quadratic units with a recovery";
+        const EQUATION: &'static str = EQUATION;
+        const SOURCE: &'static str = SOURCE;
+    }
+    AdaptiveIzhikevichSomaConfig {
+        const NAME: &'static str = "AdaptiveIzhikevichSoma";
+        const SUMMARY: &'static str = "Izhikevich's units with refractoriness and adaptation";
+        const EQUATION: &'static str = EQUATION;
+        const SOURCE: &'static str = SOURCE;
     }
 }
-
-impl ComponentConfig for AdaptiveIzhikevichSomaConfig {
-    const NAME: &'static str = "AdaptiveIzhikevichSoma";
-    const FAMILY: Family = Family::Soma;
-    const SUMMARY: &'static str = "Izhikevich's units with refractoriness and adaptation";
-    const EQUATION: &'static str = EQUATION;
-    const SOURCE: &'static str = SOURCE;
-
-    type Component = AdaptiveIzhikevichSoma;
-
-    fn build(&self, inputs: &InputShapes, context: &Context) -> Result<AdaptiveIzhikevichSoma, Defect> {
-        let mechanisms =
-            |builder: &Builder<'_>, units: &[usize]| self.adaptation().build(builder, units, self.dt);
-        self.plain().soma(inputs, context, mechanisms)
-    }
-}
-
-spark_core::register!(IzhikevichSomaConfig);
-spark_core::register!(AdaptiveIzhikevichSomaConfig);

@@ -3,13 +3,12 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use spark_core::build::{Builder, decay, rate};
-use spark_core::component::{Alias, ComponentConfig, Context, Defect, Family};
-use spark_core::payload::PayloadKind;
+use spark_core::component::{Alias, ComponentConfig, Context, Defect, Family, Preset};
 use spark_core::ports::InputShapes;
 use spark_kernels::SomaModel;
 
-use super::mechanisms::soma_config;
-use super::{Coupled, Mechanisms, Membrane, Soma};
+use super::mechanisms::{soma_components, soma_config};
+use super::{Coupled, Membrane, Soma};
 
 soma_config! {
     /// Leaky integrate-and-fire units.
@@ -110,59 +109,40 @@ pub type AdaptiveLeakySoma = Soma<LeakyMembrane>;
 pub type CoupledLeakySoma = Coupled<LeakyMembrane>;
 
 impl LeakySomaConfig {
-    fn soma(
-        &self,
-        inputs: &InputShapes,
-        context: &Context,
-        mechanisms: impl FnOnce(&Builder<'_>, &[usize]) -> Result<Mechanisms, Defect>,
-    ) -> Result<LeakySoma, Defect> {
-        let units = &inputs.require("current", PayloadKind::Currents)?.units;
-        let builder = Builder { context, seed: self.seed };
-        let membrane = LeakyMembrane {
+    fn membrane(&self, builder: &Builder<'_>, units: &[usize]) -> Result<LeakyMembrane, Defect> {
+        Ok(LeakyMembrane {
             rest: builder.units("potential_rest", &self.potential_rest, units)?,
             reset: builder.units("potential_reset", &self.potential_reset, units)?,
             tau: builder.units("potential_tau", &self.potential_tau, units)?,
             resistance: builder.units("resistance", &self.resistance, units)?,
             threshold: builder.units("threshold", &self.threshold, units)?,
-        };
-        Ok(Soma::new(membrane, mechanisms(&builder, units)?, units, self.dt, self.gradient))
+        })
     }
 }
 
 const EQUATION: &str = "V ← αV + (1 − α)·R·I, α = exp(−dt/τ); S = V > θ; V ← V_reset after a spike";
 const SOURCE: &str = "Gerstner, Kistler, Naud & Paninski, Neuronal Dynamics (2014), chapter 1.3";
 
-impl ComponentConfig for LeakySomaConfig {
-    const NAME: &'static str = "LeakySoma";
-    const FAMILY: Family = Family::Soma;
-    const SUMMARY: &'static str = "Leaky integrate-and-fire units";
-    const EQUATION: &'static str = EQUATION;
-    const SOURCE: &'static str = SOURCE;
-
-    type Component = LeakySoma;
-
-    fn build(&self, inputs: &InputShapes, context: &Context) -> Result<LeakySoma, Defect> {
-        self.soma(inputs, context, |_, _| Ok(Mechanisms::default()))
+soma_components! {
+    LeakyMembrane;
+    LeakySomaConfig {
+        const NAME: &'static str = "LeakySoma";
+        const SUMMARY: &'static str = "Leaky integrate-and-fire units";
+        const EQUATION: &'static str = EQUATION;
+        const SOURCE: &'static str = SOURCE;
     }
-}
-
-impl ComponentConfig for AdaptiveLeakySomaConfig {
-    const NAME: &'static str = "AdaptiveLeakySoma";
-    const ALIASES: &'static [Alias] = &[
-        Alias { name: "RefractoryLeakySoma", fields: &[] },
-        Alias { name: "StrictRefractoryLeakySoma", fields: &[] },
-    ];
-    const FAMILY: Family = Family::Soma;
-    const SUMMARY: &'static str = "Leaky integrate-and-fire units with refractoriness and adaptation";
-    const EQUATION: &'static str = EQUATION;
-    const SOURCE: &'static str = SOURCE;
-
-    type Component = AdaptiveLeakySoma;
-
-    fn build(&self, inputs: &InputShapes, context: &Context) -> Result<AdaptiveLeakySoma, Defect> {
-        let mechanisms =
-            |builder: &Builder<'_>, units: &[usize]| self.adaptation().build(builder, units, self.dt);
-        self.plain().soma(inputs, context, mechanisms)
+    AdaptiveLeakySomaConfig {
+        const NAME: &'static str = "AdaptiveLeakySoma";
+        const ALIASES: &'static [Alias] = &[
+            Alias { fields: &[("cooldown", Preset::Number(2.0))], ..Alias::new("RefractoryLeakySoma") },
+            Alias {
+                fields: &[("cooldown", Preset::Number(2.0)), ("clamp_duration", Preset::SameAs("cooldown"))],
+                ..Alias::new("StrictRefractoryLeakySoma")
+            },
+        ];
+        const SUMMARY: &'static str = "Leaky integrate-and-fire units with refractoriness and adaptation";
+        const EQUATION: &'static str = EQUATION;
+        const SOURCE: &'static str = SOURCE;
     }
 }
 
@@ -176,10 +156,8 @@ impl ComponentConfig for CoupledLeakySomaConfig {
     type Component = CoupledLeakySoma;
 
     fn build(&self, inputs: &InputShapes, context: &Context) -> Result<CoupledLeakySoma, Defect> {
-        Ok(Coupled { soma: self.0.soma(inputs, context, |_, _| Ok(Mechanisms::default()))? })
+        Ok(Coupled { soma: self.0.build(inputs, context)? })
     }
 }
 
-spark_core::register!(LeakySomaConfig);
-spark_core::register!(AdaptiveLeakySomaConfig);
 spark_core::register!(CoupledLeakySomaConfig);

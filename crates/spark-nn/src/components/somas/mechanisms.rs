@@ -220,4 +220,47 @@ macro_rules! soma_config {
     };
 }
 
-pub(crate) use soma_config;
+/// Makes components of the two configurations of [`soma_config!`], whose membrane the method `membrane` of the
+/// plain one draws. Names, texts and whatever else is particular to one stand in its braces.
+macro_rules! soma_components {
+    ($membrane:ty; $plain:ident { $($plain_items:tt)* } $adaptive:ident { $($adaptive_items:tt)* }) => {
+        $crate::components::somas::mechanisms::soma_components! {
+            @one $plain, Soma<$membrane>, { $($plain_items)* },
+            |config, builder, units| (config.membrane(builder, units)?, Default::default())
+        }
+        $crate::components::somas::mechanisms::soma_components! {
+            @one $adaptive, Soma<$membrane>, { $($adaptive_items)* },
+            |config, builder, units| (
+                config.plain().membrane(builder, units)?,
+                config.adaptation().build(builder, units, config.dt)?
+            )
+        }
+    };
+    (
+        @one $name:ident, $component:ty, { $($items:tt)* },
+        |$config:ident, $builder:ident, $units:ident| ($membrane:expr, $mechanisms:expr)
+    ) => {
+        impl spark_core::component::ComponentConfig for $name {
+            $($items)*
+
+            const FAMILY: spark_core::component::Family = spark_core::component::Family::Soma;
+
+            type Component = $component;
+
+            fn build(
+                &self,
+                inputs: &spark_core::ports::InputShapes,
+                context: &spark_core::component::Context,
+            ) -> Result<$component, spark_core::component::Defect> {
+                let kind = spark_core::payload::PayloadKind::Currents;
+                let ($config, $units) = (self, &inputs.require("current", kind)?.units);
+                let $builder = &spark_core::build::Builder { context, seed: self.seed };
+                Ok(<$component>::new($membrane, $mechanisms, $units, self.dt, self.gradient))
+            }
+        }
+
+        spark_core::register!($name);
+    };
+}
+
+pub(crate) use {soma_components, soma_config};

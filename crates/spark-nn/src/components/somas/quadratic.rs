@@ -3,15 +3,13 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use spark_core::build::Builder;
-use spark_core::component::{ComponentConfig, Context, Defect, Family};
-use spark_core::payload::PayloadKind;
-use spark_core::ports::InputShapes;
+use spark_core::component::Defect;
 use spark_core::schema::join;
 use spark_core::{Parameter, Problems};
 use spark_kernels::SomaModel;
 
-use super::mechanisms::soma_config;
-use super::{Mechanisms, Membrane, Soma};
+use super::mechanisms::{soma_components, soma_config};
+use super::{Membrane, Soma};
 
 soma_config! {
     /// Quadratic integrate-and-fire units.
@@ -129,15 +127,8 @@ pub type QuadraticSoma = Soma<QuadraticMembrane>;
 pub type AdaptiveQuadraticSoma = Soma<QuadraticMembrane>;
 
 impl QuadraticSomaConfig {
-    fn soma(
-        &self,
-        inputs: &InputShapes,
-        context: &Context,
-        mechanisms: impl FnOnce(&Builder<'_>, &[usize]) -> Result<Mechanisms, Defect>,
-    ) -> Result<QuadraticSoma, Defect> {
-        let units = &inputs.require("current", PayloadKind::Currents)?.units;
-        let builder = Builder { context, seed: self.seed };
-        let membrane = QuadraticMembrane {
+    fn membrane(&self, builder: &Builder<'_>, units: &[usize]) -> Result<QuadraticMembrane, Defect> {
+        Ok(QuadraticMembrane {
             rest: builder.units("potential_rest", &self.potential_rest, units)?,
             reset: builder.units("potential_reset", &self.potential_reset, units)?,
             critical: builder.units("potential_critical", &self.potential_critical, units)?,
@@ -145,8 +136,7 @@ impl QuadraticSomaConfig {
             resistance: builder.units("resistance", &self.resistance, units)?,
             curvature: builder.units("curvature", &self.curvature, units)?,
             threshold: builder.units("threshold", &self.threshold, units)?,
-        };
-        Ok(Soma::new(membrane, mechanisms(&builder, units)?, units, self.dt, self.gradient))
+        })
     }
 }
 
@@ -155,51 +145,34 @@ const EQUATION: &str = "τ·dV/dt = a·(V − V_rest)·(V − V_crit) + R·I, ex
 const SOURCE: &str = "Ermentrout & Kopell (1986); Gerstner, Kistler, Naud & Paninski, Neuronal Dynamics \
                       (2014), section 5.3";
 
-impl ComponentConfig for QuadraticSomaConfig {
-    const NAME: &'static str = "QuadraticSoma";
-    const FAMILY: Family = Family::Soma;
-    const SUMMARY: &'static str = "Quadratic integrate-and-fire units";
-    const EQUATION: &'static str = EQUATION;
-    const SOURCE: &'static str = SOURCE;
+soma_components! {
+    QuadraticMembrane;
+    QuadraticSomaConfig {
+        const NAME: &'static str = "QuadraticSoma";
+        const SUMMARY: &'static str = "Quadratic integrate-and-fire units";
+        const EQUATION: &'static str = EQUATION;
+        const SOURCE: &'static str = SOURCE;
 
-    type Component = QuadraticSoma;
-
-    /// Where rest lies above the critical potential it is not stable.
-    fn check(&self, path: &str, problems: &mut Problems) {
-        let (Parameter::Number(rest), Parameter::Number(critical)) =
-            (&self.potential_rest, &self.potential_critical)
-        else {
-            return;
-        };
-        if critical <= rest {
-            problems.push(join(path, "potential_critical"), critical, format!("above potential_rest {rest}"));
+        /// Where rest lies above the critical potential it is not stable.
+        fn check(&self, path: &str, problems: &mut Problems) {
+            let (Parameter::Number(rest), Parameter::Number(critical)) =
+                (&self.potential_rest, &self.potential_critical)
+            else {
+                return;
+            };
+            if critical <= rest {
+                problems.push(join(path, "potential_critical"), critical, format!("above potential_rest {rest}"));
+            }
         }
     }
+    AdaptiveQuadraticSomaConfig {
+        const NAME: &'static str = "AdaptiveQuadraticSoma";
+        const SUMMARY: &'static str = "Quadratic integrate-and-fire units with refractoriness and adaptation";
+        const EQUATION: &'static str = EQUATION;
+        const SOURCE: &'static str = SOURCE;
 
-    fn build(&self, inputs: &InputShapes, context: &Context) -> Result<QuadraticSoma, Defect> {
-        self.soma(inputs, context, |_, _| Ok(Mechanisms::default()))
+        fn check(&self, path: &str, problems: &mut Problems) {
+            self.plain().check(path, problems);
+        }
     }
 }
-
-impl ComponentConfig for AdaptiveQuadraticSomaConfig {
-    const NAME: &'static str = "AdaptiveQuadraticSoma";
-    const FAMILY: Family = Family::Soma;
-    const SUMMARY: &'static str = "Quadratic integrate-and-fire units with refractoriness and adaptation";
-    const EQUATION: &'static str = EQUATION;
-    const SOURCE: &'static str = SOURCE;
-
-    type Component = AdaptiveQuadraticSoma;
-
-    fn check(&self, path: &str, problems: &mut Problems) {
-        self.plain().check(path, problems);
-    }
-
-    fn build(&self, inputs: &InputShapes, context: &Context) -> Result<AdaptiveQuadraticSoma, Defect> {
-        let mechanisms =
-            |builder: &Builder<'_>, units: &[usize]| self.adaptation().build(builder, units, self.dt);
-        self.plain().soma(inputs, context, mechanisms)
-    }
-}
-
-spark_core::register!(QuadraticSomaConfig);
-spark_core::register!(AdaptiveQuadraticSomaConfig);

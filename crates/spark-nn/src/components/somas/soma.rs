@@ -141,12 +141,12 @@ impl<M: Membrane> Component for Soma<M> {
         }
     }
 
-    fn initial_state(&self, batch: usize) -> UnitsState {
+    fn initial_state(&self, plan: &Self::Plan, batch: usize) -> UnitsState {
         let units = self.units.iter().product();
         let rest: Tensor<2> = self.membrane.rest().unsqueeze();
         // A copy of its own for every sample: the state is written in place.
         let potential = Tensor::zeros([batch, units], &rest.device()) + rest;
-        UnitsState(self.plan().initial_state(potential))
+        UnitsState(plan.initial_state(potential))
     }
 
     fn step(&self, plan: &Self::Plan, inputs: SomaInputs, state: UnitsState) -> (SomaOutputs, UnitsState) {

@@ -4,14 +4,12 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use spark_core::Problems;
 use spark_core::build::Builder;
-use spark_core::component::{ComponentConfig, Context, Defect, Family};
-use spark_core::payload::PayloadKind;
-use spark_core::ports::InputShapes;
+use spark_core::component::Defect;
 use spark_kernels::SomaModel;
 
 use super::ionic::{no_clamp, patch};
-use super::mechanisms::soma_config;
-use super::{Mechanisms, Membrane, Patch, Soma};
+use super::mechanisms::{soma_components, soma_config};
+use super::{Membrane, Patch, Soma};
 
 soma_config! {
     /// Wang's and Buzsáki's units.
@@ -123,16 +121,8 @@ pub type WangBuzsakiSoma = Soma<WangBuzsakiMembrane>;
 pub type AdaptiveWangBuzsakiSoma = Soma<WangBuzsakiMembrane>;
 
 impl WangBuzsakiSomaConfig {
-    fn soma(
-        &self,
-        inputs: &InputShapes,
-        context: &Context,
-        mechanisms: impl FnOnce(&Builder<'_>, &[usize]) -> Result<Mechanisms, Defect>,
-    ) -> Result<WangBuzsakiSoma, Defect> {
-        let units = &inputs.require("current", PayloadKind::Currents)?.units;
-        let builder = Builder { context, seed: self.seed };
-        let membrane = WangBuzsakiMembrane { patch: patch!(self, builder, units) };
-        Ok(Soma::new(membrane, mechanisms(&builder, units)?, units, self.dt, self.gradient))
+    fn membrane(&self, builder: &Builder<'_>, units: &[usize]) -> Result<WangBuzsakiMembrane, Defect> {
+        Ok(WangBuzsakiMembrane { patch: patch!(self, builder, units) })
     }
 }
 
@@ -141,39 +131,22 @@ const EQUATION: &str = "C·dV/dt = I − g_Na·m∞³·h·(V − E_Na) − g_K·
 const SOURCE: &str = "Wang & Buzsáki, Gamma oscillation by synaptic inhibition in a hippocampal interneuronal \
                       network model (1996)";
 
-impl ComponentConfig for WangBuzsakiSomaConfig {
-    const NAME: &'static str = "WangBuzsakiSoma";
-    const FAMILY: Family = Family::Soma;
-    const SUMMARY: &'static str = "Wang's and Buzsáki's fast-spiking interneurons, 100 µm² of each";
-    const EQUATION: &'static str = EQUATION;
-    const SOURCE: &'static str = SOURCE;
+soma_components! {
+    WangBuzsakiMembrane;
+    WangBuzsakiSomaConfig {
+        const NAME: &'static str = "WangBuzsakiSoma";
+        const SUMMARY: &'static str = "Wang's and Buzsáki's fast-spiking interneurons, 100 µm² of each";
+        const EQUATION: &'static str = EQUATION;
+        const SOURCE: &'static str = SOURCE;
+    }
+    AdaptiveWangBuzsakiSomaConfig {
+        const NAME: &'static str = "AdaptiveWangBuzsakiSoma";
+        const SUMMARY: &'static str = "Wang's and Buzsáki's units with refractoriness and adaptation";
+        const EQUATION: &'static str = EQUATION;
+        const SOURCE: &'static str = SOURCE;
 
-    type Component = WangBuzsakiSoma;
-
-    fn build(&self, inputs: &InputShapes, context: &Context) -> Result<WangBuzsakiSoma, Defect> {
-        self.soma(inputs, context, |_, _| Ok(Mechanisms::default()))
+        fn check(&self, path: &str, problems: &mut Problems) {
+            no_clamp(self.clamp_duration.as_ref(), path, problems);
+        }
     }
 }
-
-impl ComponentConfig for AdaptiveWangBuzsakiSomaConfig {
-    const NAME: &'static str = "AdaptiveWangBuzsakiSoma";
-    const FAMILY: Family = Family::Soma;
-    const SUMMARY: &'static str = "Wang's and Buzsáki's units with refractoriness and adaptation";
-    const EQUATION: &'static str = EQUATION;
-    const SOURCE: &'static str = SOURCE;
-
-    type Component = AdaptiveWangBuzsakiSoma;
-
-    fn check(&self, path: &str, problems: &mut Problems) {
-        no_clamp(self.clamp_duration.as_ref(), path, problems);
-    }
-
-    fn build(&self, inputs: &InputShapes, context: &Context) -> Result<AdaptiveWangBuzsakiSoma, Defect> {
-        let mechanisms =
-            |builder: &Builder<'_>, units: &[usize]| self.adaptation().build(builder, units, self.dt);
-        self.plain().soma(inputs, context, mechanisms)
-    }
-}
-
-spark_core::register!(WangBuzsakiSomaConfig);
-spark_core::register!(AdaptiveWangBuzsakiSomaConfig);

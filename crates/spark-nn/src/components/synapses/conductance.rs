@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use spark_core::build::Builder;
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
 use spark_core::parameter::{Distribution, Draw};
-use spark_core::payload::{Arrival, Currents, Payload, PayloadKind, Potentials, Shape, Spikes, signs};
+use spark_core::payload::{Arrival, Currents, Late, Payload, PayloadKind, Potentials, Shape, Spikes, signs};
 use spark_core::ports::{InputShapes, PortError, PropertySpec};
 use spark_core::{Parameter, Problems};
 use spark_kernels::spike_matmul;
@@ -146,10 +146,11 @@ impl Component for ConductanceSynapses {
         None // The kernel is no part of it.
     }
 
-    fn initial_state(&self, batch: usize) -> ConductanceState {
-        let ([_, post], plan) = (self.ends.dims(), self.plan());
-        let [excitatory, inhibitory] =
-            plan.conductances.map(|trace| self.excitatory.initial_state(&trace, batch, post));
+    fn initial_state(&self, plan: &ConductancePlan, batch: usize) -> ConductanceState {
+        let [_, post] = self.ends.dims();
+        let [excitatory, inhibitory] = &plan.conductances;
+        let excitatory = self.excitatory.initial_state(excitatory, batch, post);
+        let inhibitory = self.inhibitory.initial_state(inhibitory, batch, post);
         ConductanceState { excitatory, inhibitory }
     }
 
@@ -206,7 +207,8 @@ fn by_sign(kernel: Tensor<2>, spikes: &Spikes) -> [Tensor<2>; 2] {
                 spike_matmul(inhibitory, kernel),
             ]
         }
-        Arrival::Delayed { spikes, signed, delays } => {
+        Arrival::Delayed(late) => {
+            let Late { spikes, signed, delays } = late.as_ref();
             let all = spikes.currents(kernel.clone(), delays);
             match signed {
                 // Half of sum and difference: the signs are those that the spikes left with.

@@ -121,9 +121,7 @@ fn replace(parameter: &mut Param<Tensor<2>>, value: Tensor<2>) -> Tensor<2> {
 pub(super) fn currents(kernel: Tensor<2>, spikes: &Spikes) -> Tensor<2> {
     match &spikes.arrival {
         Arrival::Units(units) => spike_matmul(spikes.value().unwrap_or_else(|| units.clone()), kernel),
-        Arrival::Delayed { spikes, signed, delays } => {
-            signed.as_ref().unwrap_or(spikes).currents(kernel, delays)
-        }
+        Arrival::Delayed(late) => late.signed.as_ref().unwrap_or(&late.spikes).currents(kernel, &late.delays),
         Arrival::Pairs(_) => by_pair(kernel, spikes).sum_dim(1).squeeze_dim(1),
     }
 }
@@ -132,7 +130,7 @@ pub(super) fn currents(kernel: Tensor<2>, spikes: &Spikes) -> Tensor<2> {
 pub(super) fn by_pair(kernel: Tensor<2>, spikes: &Spikes) -> Tensor<3> {
     let value = match &spikes.arrival {
         Arrival::Units(units) => spikes.value().unwrap_or_else(|| units.clone()).unsqueeze_dim(2),
-        Arrival::Delayed { spikes, signed, delays } => signed.as_ref().unwrap_or(spikes).read_pairs(delays),
+        Arrival::Delayed(late) => late.signed.as_ref().unwrap_or(&late.spikes).read_pairs(&late.delays),
         Arrival::Pairs(pairs) => match &spikes.inhibitory {
             Some(mask) => pairs.clone() * signs(mask).reshape([1, -1, 1]),
             None => pairs.clone(),

@@ -67,7 +67,7 @@ impl Component for LinearSynapses {
 
     fn plan(&self) {}
 
-    fn initial_state(&self, _: usize) {}
+    fn initial_state(&self, _: &Self::Plan, _: usize) {}
 
     fn step(&self, (): &(), inputs: SynapseInputs, (): ()) -> (SynapseOutputs, ()) {
         let currents = kernel::currents(self.kernel.val(), &inputs.spikes);

@@ -144,7 +144,7 @@ impl Component for SparseLinearSynapses {
         None // The weights are no part of it.
     }
 
-    fn initial_state(&self, batch: usize) -> SparseState {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> SparseState {
         let ([pre, _], device) = (self.ends.dims(), self.weights.val().device());
         SparseState { signed: self.delays.as_ref().map(|_| DelayRing::new(self.max, batch, pre, &device)) }
     }

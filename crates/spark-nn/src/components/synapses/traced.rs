@@ -8,6 +8,7 @@ use spark_core::payload::{Currents, Payload, PayloadKind, Shape};
 use spark_core::ports::{InputShapes, PortError, PropertySpec};
 use spark_core::state::{State, StateMapper};
 use spark_core::{Parameter, Problems};
+use std::cell::Cell;
 
 use super::kernel::{self, KERNEL};
 use super::{Ends, SynapseInputs, SynapseOutputs};
@@ -188,10 +189,10 @@ impl<M: TraceModel> Component for FilteredSynapses<M> {
         None // The kernel is no part of it.
     }
 
-    fn initial_state(&self, batch: usize) -> FilterState<M::State> {
+    fn initial_state(&self, plan: &M::Plan, batch: usize) -> FilterState<M::State> {
         let [pre, post] = self.ends.dims();
         let entries = if self.contracted { post } else { pre * post };
-        FilterState { current_tracer: self.tracer.initial_state(&self.plan(), batch, entries) }
+        FilterState { current_tracer: self.tracer.initial_state(plan, batch, entries) }
     }
 
     fn step(
@@ -235,25 +236,41 @@ impl<M: TraceModel> Component for FilteredSynapses<M> {
     }
 }
 
+/// What draws a parameter of a trace from its name and description.
+type Drawing<'a> = &'a dyn Fn(&str, &Parameter) -> Result<Param<Tensor<1>>, Defect>;
+
+/// Synapses with a trace that `tracer` makes of parameters, contracted when all of them allow for it.
+fn filtered<M: Module>(
+    builder: Builder<'_>,
+    ends: Ends,
+    kernel: &Parameter,
+    dt: f32,
+    tracer: impl Fn(Drawing<'_>) -> Result<M, Defect>,
+) -> Result<FilteredSynapses<M>, Defect> {
+    let traces = Traces { builder, ends: &ends };
+    let contracted = Cell::new(true);
+    let by_synapse = tracer(&|name, parameter| {
+        let values = traces.values(name, parameter)?;
+        contracted.set(contracted.get() && traces.by_post(&values).is_some());
+        Ok(traces.parameter(values))
+    })?;
+    let contracted = contracted.get();
+    let tracer = if contracted {
+        tracer(&|name, parameter| Ok(traces.parameter(traces.contracted(name, parameter)?)))?
+    } else {
+        by_synapse
+    };
+    let kernel = kernel::build(&builder, kernel, &ends)?;
+    Ok(FilteredSynapses { kernel, tracer, ends, contracted, dt })
+}
+
 /// Draws the parameters of a trace for synapses.
 struct Traces<'a> {
     builder: Builder<'a>,
     ends: &'a Ends,
-    contracted: bool,
 }
 
-impl<'a> Traces<'a> {
-    /// Traces are contracted when all their `parameters` allow for it.
-    fn new(builder: Builder<'a>, ends: &'a Ends, parameters: &[(&str, &Parameter)]) -> Result<Self, Defect> {
-        let mut traces = Self { builder, ends, contracted: false };
-        let mut uniform = true;
-        for (name, parameter) in parameters {
-            uniform &= traces.by_post(&traces.values(name, parameter)?).is_some();
-        }
-        traces.contracted = uniform;
-        Ok(traces)
-    }
-
+impl Traces<'_> {
     /// One value for all, or one for each synapse as `[pre, post]`.
     fn values(&self, name: &str, parameter: &Parameter) -> Result<Vec<f32>, Defect> {
         if let Parameter::Number(value) = parameter {
@@ -273,19 +290,22 @@ impl<'a> Traces<'a> {
         values.chunks(post).all(|row| row == first).then_some(first)
     }
 
-    fn parameter(&self, name: &str, parameter: &Parameter) -> Result<Param<Tensor<1>>, Defect> {
+    /// The values of traces for all synapses of a postsynaptic unit together.
+    fn contracted(&self, name: &str, parameter: &Parameter) -> Result<Vec<f32>, Defect> {
         let [pre, _] = self.ends.dims();
-        let mut values = self.values(name, parameter)?;
-        if self.contracted {
-            values = self.by_post(&values).unwrap_or_default().to_vec();
-            // A base is that of all synapses together.
-            if name.starts_with("base") {
-                values.iter_mut().for_each(|value| *value *= pre as f32);
-            }
+        let values = self.values(name, parameter)?;
+        let mut values = self.by_post(&values).unwrap_or_default().to_vec();
+        // A base is that of all synapses together.
+        if name.starts_with("base") {
+            values.iter_mut().for_each(|value| *value *= pre as f32);
         }
+        Ok(values)
+    }
+
+    fn parameter(&self, values: Vec<f32>) -> Param<Tensor<1>> {
         let count = values.len();
         let data = TensorData::new(values, [count]);
-        Ok(Param::from_data(data, &self.builder.context.device).set_require_grad(false))
+        Param::from_data(data, &self.builder.context.device).set_require_grad(false)
     }
 }
 
@@ -309,16 +329,10 @@ impl ComponentConfig for TracedSynapsesConfig {
     fn build(&self, inputs: &InputShapes, context: &Context) -> Result<TracedSynapses, Defect> {
         let ends = Ends::new(&self.units, inputs)?;
         let builder = Builder { context, seed: self.seed };
-        let parameters = [("tau", &self.tau), ("scale", &self.scale), ("base", &self.base)];
-        let traces = Traces::new(builder, &ends, &parameters)?;
-        let tracer = Tracer::new(
-            traces.parameter("tau", &self.tau)?,
-            traces.parameter("scale", &self.scale)?,
-            traces.parameter("base", &self.base)?,
-        );
-        let kernel = kernel::build(&builder, &self.kernel, &ends)?;
-        let contracted = traces.contracted;
-        Ok(FilteredSynapses { kernel, tracer, ends, contracted, dt: self.dt })
+        filtered(builder, ends, &self.kernel, self.dt, |parameter| {
+            let (tau, scale) = (parameter("tau", &self.tau)?, parameter("scale", &self.scale)?);
+            Ok(Tracer::new(tau, scale, parameter("base", &self.base)?))
+        })
     }
 }
 
@@ -343,26 +357,16 @@ impl ComponentConfig for RDTracedSynapsesConfig {
     fn build(&self, inputs: &InputShapes, context: &Context) -> Result<RDTracedSynapses, Defect> {
         let ends = Ends::new(&self.units, inputs)?;
         let builder = Builder { context, seed: self.seed };
-        let parameters = [
-            ("tau_rise", &self.tau_rise),
-            ("scale_rise", &self.scale_rise),
-            ("base_rise", &self.base_rise),
-            ("tau_decay", &self.tau_decay),
-            ("scale_decay", &self.scale_decay),
-            ("base_decay", &self.base_decay),
-        ];
-        let traces = Traces::new(builder, &ends, &parameters)?;
-        let tracer = RDTracer {
-            tau_rise: traces.parameter("tau_rise", &self.tau_rise)?,
-            scale_rise: traces.parameter("scale_rise", &self.scale_rise)?,
-            base_rise: traces.parameter("base_rise", &self.base_rise)?,
-            tau_decay: traces.parameter("tau_decay", &self.tau_decay)?,
-            scale_decay: traces.parameter("scale_decay", &self.scale_decay)?,
-            base_decay: traces.parameter("base_decay", &self.base_decay)?,
-        };
-        let kernel = kernel::build(&builder, &self.kernel, &ends)?;
-        let contracted = traces.contracted;
-        Ok(FilteredSynapses { kernel, tracer, ends, contracted, dt: self.dt })
+        filtered(builder, ends, &self.kernel, self.dt, |parameter| {
+            Ok(RDTracer {
+                tau_rise: parameter("tau_rise", &self.tau_rise)?,
+                scale_rise: parameter("scale_rise", &self.scale_rise)?,
+                base_rise: parameter("base_rise", &self.base_rise)?,
+                tau_decay: parameter("tau_decay", &self.tau_decay)?,
+                scale_decay: parameter("scale_decay", &self.scale_decay)?,
+                base_decay: parameter("base_decay", &self.base_decay)?,
+            })
+        })
     }
 }
 
@@ -407,23 +411,7 @@ impl ComponentConfig for RFSTracedSynapsesConfig {
     fn build(&self, inputs: &InputShapes, context: &Context) -> Result<RFSTracedSynapses, Defect> {
         let ends = Ends::new(&self.units, inputs)?;
         let builder = Builder { context, seed: self.seed };
-        let parameters = [
-            ("alpha", &self.alpha),
-            ("tau_rise", &self.tau_rise),
-            ("scale_rise", &self.scale_rise),
-            ("base_rise", &self.base_rise),
-            ("tau_fast_decay", &self.tau_fast_decay),
-            ("scale_fast_decay", &self.scale_fast_decay),
-            ("base_fast_decay", &self.base_fast_decay),
-            ("tau_slow_decay", &self.tau_slow_decay),
-            ("scale_slow_decay", &self.scale_slow_decay),
-            ("base_slow_decay", &self.base_slow_decay),
-        ];
-        let traces = Traces::new(builder, &ends, &parameters)?;
-        let tracer = self.trace().tracer(|name, parameter| traces.parameter(name, parameter))?;
-        let kernel = kernel::build(&builder, &self.kernel, &ends)?;
-        let contracted = traces.contracted;
-        Ok(FilteredSynapses { kernel, tracer, ends, contracted, dt: self.dt })
+        filtered(builder, ends, &self.kernel, self.dt, |parameter| self.trace().tracer(parameter))
     }
 }
 

@@ -95,8 +95,8 @@ impl<M: TraceModel> Component for SignalTracer<M> {
         self.tracer.plan(self.dt)
     }
 
-    fn initial_state(&self, batch: usize) -> M::State {
-        self.tracer.initial_state(&self.plan(), batch, self.units.iter().product())
+    fn initial_state(&self, plan: &M::Plan, batch: usize) -> M::State {
+        self.tracer.initial_state(plan, batch, self.units.iter().product())
     }
 
     fn step(&self, plan: &M::Plan, inputs: TracerInputs, state: M::State) -> (TracerOutputs, M::State) {

@@ -67,7 +67,7 @@ impl Component for Join {
 
     fn plan(&self) {}
 
-    fn initial_state(&self, _batch: usize) {}
+    fn initial_state(&self, _: &Self::Plan, _batch: usize) {}
 
     fn step(&self, _plan: &(), inputs: JoinInputs, _state: ()) -> (JoinOutputs, ()) {
         (JoinOutputs { output: Payload::join(inputs.inputs) }, ())

@@ -73,7 +73,7 @@ impl Component for Sampler {
 
     fn plan(&self) {}
 
-    fn initial_state(&self, _batch: usize) {}
+    fn initial_state(&self, _: &Self::Plan, _batch: usize) {}
 
     fn step(&self, _plan: &(), inputs: JoinInputs, _state: ()) -> (SamplerOutputs, ()) {
         let joined = Payload::join(inputs.inputs);

@@ -154,7 +154,7 @@ impl Component for SignalTracer {
         Trace { rate, base, scale, saturation: None }
     }
 
-    fn initial_state(&self, batch: usize) -> SignalState {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> SignalState {
         let base: Tensor<2> = self.base.val().unsqueeze();
         // A copy of its own for every sample: the state is written in place.
         let trace = Tensor::zeros([batch, self.entries.iter().product()], &base.device()) + base;
@@ -250,7 +250,7 @@ mod tests {
                 signal = signal.require_grad();
             }
             let inputs = (0..3).map(|_| SignalInputs { signal: Floats(signal.clone()), trace: None });
-            let (outputs, _) = average.sequence(inputs, average.initial_state(1));
+            let (outputs, _) = average.sequence(inputs, average.initial_state(&average.plan(), 1));
             (outputs[2].output.0.clone().powi_scalar(2).sum(), signal, average)
         };
         let at = |tau: f32, base: f32| run(tau, base, &Device::flex()).0.into_scalar::<f32>();

@@ -99,9 +99,9 @@ impl Component for LinearSpiker {
         self.soma()
     }
 
-    fn initial_state(&self, batch: usize) -> UnitsState {
+    fn initial_state(&self, plan: &Self::Plan, batch: usize) -> UnitsState {
         let units = self.units.iter().product();
-        UnitsState(self.soma().initial_state(Tensor::zeros([batch, units], &self.constants.device())))
+        UnitsState(plan.initial_state(Tensor::zeros([batch, units], &self.constants.device())))
     }
 
     fn step(

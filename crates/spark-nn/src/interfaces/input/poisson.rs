@@ -75,7 +75,7 @@ impl Component for PoissonSpiker {
 
     fn plan(&self) {}
 
-    fn initial_state(&self, _batch: usize) -> PoissonState {
+    fn initial_state(&self, _: &Self::Plan, _batch: usize) -> PoissonState {
         PoissonState { step: 0 }
     }
 

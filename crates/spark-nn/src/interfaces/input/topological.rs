@@ -227,8 +227,8 @@ where
         self.spiker.plan()
     }
 
-    fn initial_state(&self, batch: usize) -> Self::State {
-        self.spiker.initial_state(batch)
+    fn initial_state(&self, plan: &Self::Plan, batch: usize) -> Self::State {
+        self.spiker.initial_state(plan, batch)
     }
 
     fn step(

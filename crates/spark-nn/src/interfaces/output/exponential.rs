@@ -131,7 +131,7 @@ impl Component for ExponentialIntegrator {
         ExponentialPlan { members: self.groups.members(), trace: trace(fast, scale), decay }
     }
 
-    fn initial_state(&self, batch: usize) -> ExponentialState {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> ExponentialState {
         let zeros = || Traced::start([batch, self.groups.outputs()], &self.tau.device());
         ExponentialState {
             trace: ExponentialTraces {
@@ -222,7 +222,7 @@ mod tests {
         let inputs = patterns.map(|pattern| DecoderInputs {
             spikes: Spikes::new(Tensor::<2>::from_floats([pattern], &device) * scale.clone()),
         });
-        let (outputs, _) = integrator.sequence(inputs, integrator.initial_state(1));
+        let (outputs, _) = integrator.sequence(inputs, integrator.initial_state(&integrator.plan(), 1));
         outputs.into_iter().fold(Tensor::zeros([1], &device), |sum, out| sum + out.signal.0.sum())
     }
 

@@ -106,7 +106,7 @@ impl Component for FirstSpikeDecoder {
         (self.groups.as_ref().map(Groups::members), -self.tau.val().recip().unsqueeze())
     }
 
-    fn initial_state(&self, batch: usize) -> FirstSpikeState {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> FirstSpikeState {
         let zeros = || Tensor::zeros([batch, self.outputs.iter().product()], &self.tau.device());
         FirstSpikeState { seen: zeros(), time: zeros() }
     }
@@ -224,7 +224,7 @@ mod tests {
             let inputs = steps.map(|step| DecoderInputs {
                 spikes: Spikes::new(Tensor::<2>::from_floats([step], &device) + entry.clone()),
             });
-            let (outputs, _) = decoder.sequence(inputs, decoder.initial_state(1));
+            let (outputs, _) = decoder.sequence(inputs, decoder.initial_state(&decoder.plan(), 1));
             let sum =
                 outputs.into_iter().fold(Tensor::zeros([1], &device), |sum, out| sum + out.signal.0.sum());
             (sum, decoder)

@@ -90,7 +90,7 @@ impl Component for PopulationRateDecoder {
         (self.groups.members(), Trace { rate, base, scale, saturation: None })
     }
 
-    fn initial_state(&self, batch: usize) -> PopulationRateState {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> PopulationRateState {
         PopulationRateState { rate: Tensor::zeros([batch, self.groups.outputs()], &self.tau.device()) }
     }
 
@@ -159,7 +159,7 @@ mod tests {
                     if step == 0 { Tensor::ones([1, 3], &device) } else { Tensor::zeros([1, 3], &device) };
                 DecoderInputs { spikes: Spikes::new(spikes) }
             });
-            let (outputs, _) = decoder.sequence(inputs, decoder.initial_state(1));
+            let (outputs, _) = decoder.sequence(inputs, decoder.initial_state(&decoder.plan(), 1));
             let rates: Vec<Vec<f32>> =
                 outputs.into_iter().map(|out| out.signal.0.into_data().iter().collect()).collect();
             for output in 0..2 {
@@ -181,7 +181,7 @@ mod tests {
             let pattern = Tensor::<2>::from_floats([[1.0, 0.0, 1.0]], device);
             let pattern = if device.is_autodiff() { pattern.require_grad() } else { pattern };
             let inputs = (0..4).map(|_| DecoderInputs { spikes: Spikes::new(pattern.clone()) });
-            let (outputs, _) = decoder.sequence(inputs, decoder.initial_state(1));
+            let (outputs, _) = decoder.sequence(inputs, decoder.initial_state(&decoder.plan(), 1));
             (outputs[3].signal.0.clone().sum(), pattern, decoder)
         };
         let at = |tau: f32| rate(tau, &Device::flex()).0.into_scalar::<f32>();

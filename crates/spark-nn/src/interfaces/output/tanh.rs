@@ -117,7 +117,7 @@ impl Component for TanhIntegrator {
         TanhPlan { trace: trace(tau, scale), smooth }
     }
 
-    fn initial_state(&self, batch: usize) -> TanhState {
+    fn initial_state(&self, _: &Self::Plan, batch: usize) -> TanhState {
         let start = |width| Traced::start([batch, width], &self.tau.device());
         TanhState { trace: start(2), smooth_trace: self.smooth_tau.is_some().then(|| start(1)) }
     }
@@ -190,7 +190,7 @@ mod tests {
             };
             TanhInputs { x_spikes: spikes(20, 0), y_spikes: spikes(12, 6) }
         });
-        let (outputs, _) = integrator.sequence(inputs, integrator.initial_state(1));
+        let (outputs, _) = integrator.sequence(inputs, integrator.initial_state(&integrator.plan(), 1));
         (outputs.into_iter().last().unwrap().signal.0, integrator)
     }
 
