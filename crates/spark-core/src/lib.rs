@@ -11,6 +11,7 @@
 //! * [`join`]: payloads put one after the other, and picked from.
 //! * [`mod@state`]: what a component remembers, by name.
 //! * [`model`]: modules and their wiring as a file describes them: addresses, defaults, differences.
+//! * [`simulation`]: a model run over inputs, with rates and recordings.
 //! * [`component`], [`registry`]: components, and how they are found by name; [`build`]: their parameters.
 
 mod alias;
@@ -28,6 +29,7 @@ pub mod ports;
 pub mod registry;
 pub mod schema;
 pub mod seed;
+pub mod simulation;
 pub mod state;
 pub mod validate;
 

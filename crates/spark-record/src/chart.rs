@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::Path;
 
 /// Colours that people with any colour vision tell apart (Okabe & Ito, *Color universal design*, 2008).
-const COLOURS: [RGBColor; 6] = [
+pub(crate) const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -26,7 +26,7 @@ const SIZE: (u32, u32) = (640, 420);
 const COLUMNS: usize = 4;
 
 /// The font of all text. It comes with the program, so that pictures are the same on every machine.
-const FONT: &str = "sans-serif";
+pub(crate) const FONT: &str = "sans-serif";
 
 /// One curve.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,27 +90,7 @@ impl Figure {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), ChartError> {
-        let fail = |message: String| ChartError { path: path.display().to_string(), message };
-        let png = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
-        let picture = if png { self.png() } else { self.svg().map(String::into_bytes) };
-        let picture = picture.map_err(|error| fail(error.to_string()))?;
-        spark_io::write_atomically(path, &picture).map_err(|error| fail(error.to_string()))
-    }
-
-    fn svg(&self) -> Result<String, Box<dyn Error>> {
-        let mut svg = String::new();
-        self.draw(SVGBackend::with_string(&mut svg, self.size()).into_drawing_area())?;
-        Ok(svg)
-    }
-
-    fn png(&self) -> Result<Vec<u8>, Box<dyn Error>> {
-        let (width, height) = self.size();
-        let mut pixels = vec![0; 3 * width as usize * height as usize];
-        self.draw(BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area())?;
-        let image = RgbImage::from_raw(width, height, pixels).ok_or("a picture of another size")?;
-        let mut png = Cursor::new(Vec::new());
-        image.write_to(&mut png, ImageFormat::Png)?;
-        Ok(png.into_inner())
+        write(self, path)
     }
 
     /// Rows and columns.
@@ -118,29 +98,75 @@ impl Figure {
         let count = self.charts.len().max(1);
         (count.div_ceil(COLUMNS), count.min(COLUMNS))
     }
+}
 
+impl Picture for Figure {
     fn size(&self) -> (u32, u32) {
         let (rows, columns) = self.grid();
         (SIZE.0 * columns as u32, SIZE.1 * rows as u32)
     }
 
-    fn draw<B>(&self, area: DrawingArea<B, Shift>) -> Result<(), Box<dyn Error>>
+    fn draw<B>(&self, area: &DrawingArea<B, Shift>) -> Result<(), Box<dyn Error>>
     where
         B: DrawingBackend<ErrorType: 'static>,
     {
-        register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
-            .map_err(|_| "the font cannot be read")?;
-        area.fill(&WHITE)?;
         for (chart, area) in self.charts.iter().zip(area.split_evenly(self.grid())) {
             chart.draw(&area)?;
         }
-        area.present()?;
         Ok(())
     }
 }
 
-impl Chart {
+/// What can be drawn, whatever the format.
+pub(crate) trait Picture {
+    /// Width and height in pixels.
+    fn size(&self) -> (u32, u32);
+
+    /// Draws on white ground.
     fn draw<B>(&self, area: &DrawingArea<B, Shift>) -> Result<(), Box<dyn Error>>
+    where
+        B: DrawingBackend<ErrorType: 'static>;
+}
+
+/// Writes a picture as PNG where the name ends in `.png`, else as SVG.
+pub(crate) fn write(picture: &impl Picture, path: &Path) -> Result<(), ChartError> {
+    let fail = |message: String| ChartError { path: path.display().to_string(), message };
+    let as_png = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
+    let bytes = if as_png { png(picture) } else { svg(picture).map(String::into_bytes) };
+    let bytes = bytes.map_err(|error| fail(error.to_string()))?;
+    spark_io::write_atomically(path, &bytes).map_err(|error| fail(error.to_string()))
+}
+
+pub(crate) fn svg(picture: &impl Picture) -> Result<String, Box<dyn Error>> {
+    let mut svg = String::new();
+    draw(picture, SVGBackend::with_string(&mut svg, picture.size()).into_drawing_area())?;
+    Ok(svg)
+}
+
+fn png(picture: &impl Picture) -> Result<Vec<u8>, Box<dyn Error>> {
+    let (width, height) = picture.size();
+    let mut pixels = vec![0; 3 * width as usize * height as usize];
+    draw(picture, BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area())?;
+    let image = RgbImage::from_raw(width, height, pixels).ok_or("a picture of another size")?;
+    let mut png = Cursor::new(Vec::new());
+    image.write_to(&mut png, ImageFormat::Png)?;
+    Ok(png.into_inner())
+}
+
+fn draw<B>(picture: &impl Picture, area: DrawingArea<B, Shift>) -> Result<(), Box<dyn Error>>
+where
+    B: DrawingBackend<ErrorType: 'static>,
+{
+    register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
+        .map_err(|_| "the font cannot be read")?;
+    area.fill(&WHITE)?;
+    picture.draw(&area)?;
+    area.present()?;
+    Ok(())
+}
+
+impl Chart {
+    pub(crate) fn draw<B>(&self, area: &DrawingArea<B, Shift>) -> Result<(), Box<dyn Error>>
     where
         B: DrawingBackend<ErrorType: 'static>,
     {
@@ -200,7 +226,7 @@ impl Series {
 }
 
 /// A number as an axis shows it: up to five decimals, none that are zero.
-fn tick(value: f64) -> String {
+pub(crate) fn tick(value: f64) -> String {
     let text = format!("{value:.5}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
@@ -235,7 +261,7 @@ mod tests {
     }
 
     fn svg(figure: &Figure) -> String {
-        figure.svg().unwrap()
+        super::svg(figure).unwrap()
     }
 
     #[test]
@@ -249,7 +275,7 @@ mod tests {
     #[test]
     fn a_png_shows_the_same() {
         let figure = chart(vec![(0.0, 2.0), (1.0, 1.0)]);
-        let picture = image::load_from_memory(&figure.png().unwrap()).unwrap().into_rgb8();
+        let picture = image::load_from_memory(&png(&figure).unwrap()).unwrap().into_rgb8();
         assert_eq!(picture.dimensions(), SIZE);
         let drawn =
             |colour: RGBColor| picture.pixels().any(|pixel| pixel.0 == [colour.0, colour.1, colour.2]);

@@ -8,12 +8,16 @@ mod address;
 mod complete;
 mod diff;
 mod document;
+mod schema;
 mod spec;
+mod sweep;
 mod wire;
 
 pub use address::{Address, Pattern, PatternError};
 pub use complete::{CompleteError, brief, complete, same};
 pub use diff::{Change, changes, merge};
 pub use document::{Definition, Model, SetError, VERSION};
+pub use schema::{module_schema, schema};
 pub use spec::{ModuleSpec, Settings, Wiring};
+pub use sweep::{Setting, SettingError, Sweep, Variant, seeds};
 pub use wire::{Origin, Wire, WireError, is_name};

@@ -1,6 +1,9 @@
 //! Model files: Spark's own JSON, and the `.scfg` of the Python framework.
 
+mod define;
 mod json;
+
+pub use define::define_from;
 
 use spark_core::model::Model;
 use std::path::{Path, PathBuf};
