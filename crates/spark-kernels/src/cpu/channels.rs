@@ -4,15 +4,20 @@ use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use burn::tensor::Shape;
 use multiversion::multiversion;
 use rayon::prelude::*;
+use std::borrow::Cow;
+use std::slice::ChunksExactMut;
 
 use super::lanes::{self, Lane};
-use super::lists::Block;
+use super::traces::silent;
 use super::{HostBackend, buffer};
 use crate::channels::{Channel, ChannelForm, Pull};
 use crate::sparse::SparseRows;
 
 /// Numbers to touch from which a second thread is worth waking.
 const PARALLEL: usize = 1 << 15;
+
+/// Presynaptic units that are found silent at once.
+const GROUP: usize = 64;
 
 /// What all samples share.
 struct Shared<'a> {
@@ -32,43 +37,54 @@ pub(crate) fn step<B: HostBackend>(
     planes: &mut [FloatTensor<B>],
     form: ChannelForm,
 ) -> Option<FloatTensor<B>> {
-    let (batch, pre, post) = (spikes.shape()[0], pattern.pre(), pattern.post);
-    let (channels, fixed) = planes.split_at_mut(2);
-    let fixed: Vec<_> = fixed.iter().map(|plane| B::slice(plane)).collect::<Option<_>>()?;
-    let (spikes, values) = (B::slice(spikes)?, B::slice(values)?);
-    let [e, i] = channels else { unreachable!("two channels") };
-    let (e, i) = (B::slice_mut(e)?, B::slice_mut(i)?);
-
-    let mut fixed = fixed.iter().map(|plane| &plane[..]);
-    let mut next = || fixed.next().expect("as many planes as the form has");
-    let dynamics = [(); 2].map(|()| Channel { rate: lane(next()), scale: lane(next()) });
-    let inhibitory = form.masked.then(&mut next);
-    let pull = form.pull.then(|| (next(), [lane(next()), lane(next())]));
-    let (potential, reversals) = pull.unzip();
-    let shared = Shared { pattern, values: &values, dynamics, inhibitory, reversals };
-
-    let mut output = buffer(batch * post);
-    let width = post.max(1);
-    let sample = |at: usize, e: &mut [f32], i: &mut [f32], output: &mut [f32]| {
-        let potential = potential.map(|potential| &potential[at * post..(at + 1) * post]);
-        shared.step(&spikes[at * pre..(at + 1) * pre], potential, [e, i], output);
-    };
-    let rows = || 0..batch;
-    if batch > 1 && spikes.len() + output.len() > PARALLEL {
-        let planes = e.par_chunks_mut(width).zip(i.par_chunks_mut(width)).zip(output.par_chunks_mut(width));
-        planes.zip(rows()).for_each(|(((e, i), output), at)| sample(at, e, i, output));
-    } else {
-        let planes = e.chunks_mut(width).zip(i.chunks_mut(width)).zip(output.chunks_mut(width));
-        planes.zip(rows()).for_each(|(((e, i), output), at)| sample(at, e, i, output));
-    }
-    Some(B::tensor(output, Shape::from([batch, post])))
+    let (batch, post) = (spikes.shape()[0], pattern.post);
+    lanes::with_rows(planes.len(), post, |mut rows| {
+        let (channels, fixed) = planes.split_at_mut(2);
+        let mut fixed = fixed.iter().map(|plane| B::slice(plane));
+        let mut next = || fixed.next().expect("as many planes as the form has");
+        let rows = &mut rows;
+        let dynamics = [
+            Channel { rate: lane(next()?, rows)?, scale: lane(next()?, rows)? },
+            Channel { rate: lane(next()?, rows)?, scale: lane(next()?, rows)? },
+        ];
+        let inhibitory = if form.masked { Some(next()?) } else { None };
+        let (potential, reversals) = if form.pull {
+            (Some(next()?), Some([lane(next()?, rows)?, lane(next()?, rows)?]))
+        } else {
+            (None, None)
+        };
+        let (spikes, values) = (B::slice(spikes)?, B::slice(values)?);
+        let [e, i] = channels else { unreachable!("two channels") };
+        let (e, i) = (B::slice_mut(e)?, B::slice_mut(i)?);
+        let inhibitory = inhibitory.as_deref();
+        let shared = Shared { pattern, values: &values, dynamics, inhibitory, reversals };
+        let mut output = buffer(batch * post);
+        shared.run(&spikes, potential.as_deref(), [e, i], &mut output);
+        Some(B::tensor(output, Shape::from([batch, post])))
+    })
 }
 
-fn lane(values: &[f32]) -> Lane<'_> {
-    Lane::new(values.into())
+fn lane<'a, 'r: 'a>(values: Cow<'a, [f32]>, rows: &mut ChunksExactMut<'r, f32>) -> Option<Lane<'a>> {
+    Some(Lane::new(values, rows.next()?))
 }
 
 impl Shared<'_> {
+    /// All samples.
+    fn run(&self, spikes: &[f32], potential: Option<&[f32]>, [e, i]: [&mut [f32]; 2], output: &mut [f32]) {
+        let (pre, post) = (self.pattern.pre(), self.pattern.post.max(1));
+        let sample = |((at, output), (e, i)): ((usize, &mut [f32]), (&mut [f32], &mut [f32]))| {
+            let potential = potential.map(|potential| &potential[at * post..(at + 1) * post]);
+            self.step(&spikes[at * pre..(at + 1) * pre], potential, [e, i], output);
+        };
+        if output.len() > post && spikes.len() + output.len() > PARALLEL {
+            let channels = e.par_chunks_mut(post).zip(i.par_chunks_mut(post));
+            output.par_chunks_mut(post).enumerate().zip(channels).for_each(sample);
+        } else {
+            let channels = e.chunks_mut(post).zip(i.chunks_mut(post));
+            output.chunks_mut(post).enumerate().zip(channels).for_each(sample);
+        }
+    }
+
     /// One sample.
     fn step(&self, spikes: &[f32], potential: Option<&[f32]>, channels: [&mut [f32]; 2], output: &mut [f32]) {
         let ([e, i], post) = (channels, output.len());
@@ -85,14 +101,7 @@ impl Shared<'_> {
                 }
             }
         });
-        if spikes.is_empty() {
-            return;
-        }
-        let events = Block::new(spikes, spikes.len());
-        let (units, strengths) = events.row(0);
-        for (place, &unit) in units.iter().enumerate() {
-            let unit = unit as usize;
-            let strength = strengths.get(place).copied().unwrap_or(1.0);
+        for (unit, strength) in active(spikes) {
             let inhibits = self.inhibitory.is_some_and(|mask| mask[unit] != 0.0);
             let to = if inhibits { &mut *i } else { &mut *e };
             self.arrive(unit, strength, usize::from(inhibits), to);
@@ -128,6 +137,13 @@ impl Shared<'_> {
             }),
         }
     }
+}
+
+/// The entries that are not zero, ascending.
+fn active(row: &[f32]) -> impl Iterator<Item = (usize, f32)> {
+    let groups = row.chunks(GROUP).enumerate().filter(|(_, entries)| !silent(entries));
+    let entries = groups.flat_map(|(group, entries)| (group * GROUP..).zip(entries.iter().copied()));
+    entries.filter(|(_, entry)| *entry != 0.0)
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
