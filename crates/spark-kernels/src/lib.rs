@@ -26,11 +26,13 @@
 //! * [`DelayRing`]: spikes that arrive some steps later, by unit or by synapse.
 //! * [`plasticity_step`], [`eligibility_step`]: local learning rules, at the synapses with an event where
 //!   the rule allows it; [`plateau_step`]: learning from dendritic plateaus, at all synapses.
-//! * [`sparse_matmul`]: the current through sparsely connected synapses.
+//! * [`sparse_matmul`]: the current through sparsely connected synapses; [`channel_step`]: through those whose
+//!   arrivals decay in an excitatory and an inhibitory channel.
 //! * [`random`]: random tensors.
 
 mod autodiff;
 mod backends;
+mod channels;
 mod composed;
 mod conv;
 mod cpu;
@@ -57,6 +59,7 @@ mod surrogate;
 mod synapses;
 mod traces;
 
+pub use channels::{Channel, ChannelForm, ChannelInput, Pull, channel_step};
 pub use conv::{SpikeConv2d, spike_conv2d};
 pub use delays::{DelayError, DelayOrder, DelayRing, Delays};
 pub use eligibility::{EligibilityForm, ThreeFactor, eligibility_step};

@@ -302,6 +302,16 @@ impl SparsePattern {
         flat.select_assign(0, places, values, IndexingUpdateOp::Add).reshape([pre, post])
     }
 
+    /// Its connections on their device.
+    pub(crate) fn places(&self) -> SparsePlaces<Dispatch> {
+        self.places.dispatch()
+    }
+
+    /// Its connections on the host.
+    pub(crate) fn rows(&self) -> Arc<SparseRows> {
+        Arc::clone(&self.rows)
+    }
+
     fn check(&self, values: &Tensor<1>) {
         assert_eq!(values.dims(), [self.synapses()], "sparse synapses: values against synapses");
     }

@@ -9,6 +9,7 @@ use burn::backend::{
 };
 use std::sync::Arc;
 
+use crate::channels::{self, ChannelForm};
 use crate::composed::T;
 use crate::cpu::{self, HostBackend};
 use crate::delays::{self, DelayOrder};
@@ -228,6 +229,23 @@ macro_rules! host_kernels {
                         pattern.pre(),
                     )
                 })
+            }
+
+            fn channel_step(
+                spikes: FloatTensor<Self>,
+                values: FloatTensor<Self>,
+                places: SparsePlaces<Self>,
+                pattern: Arc<SparseRows>,
+                mut planes: Planes<Self>,
+                form: ChannelForm,
+            ) -> (FloatTensor<Self>, Planes<Self>) {
+                match cpu::channels::step::<Self>(&spikes, &values, &pattern, &mut planes.0, form) {
+                    Some(current) => {
+                        planes.0.truncate(2);
+                        (current, planes)
+                    }
+                    None => channels::step::<Self>(spikes, values, places, pattern, planes, form),
+                }
             }
 
             fn sparse_currents(

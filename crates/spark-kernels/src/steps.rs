@@ -8,6 +8,7 @@ use burn::backend::{
 use burn::tensor::DType;
 use std::sync::Arc;
 
+use crate::channels::{self, ChannelForm};
 use crate::composed::T;
 use crate::delays::{self, DelayOrder};
 use crate::eligibility::{self, EligibilityForm};
@@ -214,6 +215,19 @@ pub trait StepOps: SpikeOps {
         pattern: Arc<SparseRows>,
     ) -> FloatTensor<Self> {
         sparse::spikes_gradient::<Self>(gradient, values, places.sources, places.targets, pattern.pre())
+    }
+
+    /// See [`channel_step`](crate::channel_step). Returns currents and the planes of both channels.
+    #[fusion(default)]
+    fn channel_step(
+        spikes: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        #[extension_type] places: SparsePlaces<Self>,
+        pattern: Arc<SparseRows>,
+        #[extension_type] planes: Planes<Self>,
+        form: ChannelForm,
+    ) -> (FloatTensor<Self>, Planes<Self>) {
+        channels::step::<Self>(spikes, values, places, pattern, planes, form)
     }
 
     /// See [`DelayRing::sparse_currents`](crate::DelayRing::sparse_currents).

@@ -1,6 +1,7 @@
 //! The operations of a simulation step on every backend: recorded runs, fused against composed bodies, and
 //! independence of the number of threads.
 
+mod channels;
 mod delays;
 pub mod golden;
 mod ionic;

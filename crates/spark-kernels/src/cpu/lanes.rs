@@ -52,6 +52,12 @@ impl<'a> Lane<'a> {
         self.values.len()
     }
 
+    /// The entry of one unit.
+    #[inline(always)]
+    pub fn at(&self, unit: usize) -> f32 {
+        if self.shared { self.values[0] } else { self.values[unit] }
+    }
+
     /// The entries of `length` units from `start` on, at most [`LANES`].
     pub fn block(&self, start: usize, length: usize) -> &[f32] {
         let start = if self.shared { 0 } else { start };

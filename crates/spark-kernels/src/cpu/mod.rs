@@ -1,6 +1,7 @@
 //! Kernels for the CPU, shared by every backend whose tensors are slices in memory.
 #![allow(deprecated)] // Burn deprecates its ndarray backend; Spark offers it for comparison.
 
+pub(crate) mod channels;
 pub(crate) mod conv;
 pub(crate) mod delays;
 pub(crate) mod draws;

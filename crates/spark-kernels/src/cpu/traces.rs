@@ -114,7 +114,7 @@ pub(crate) fn lazy_hit<B: HostBackend>(
 
 /// Whether all inputs are zero, without a branch for each.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
-fn silent(input: &[f32]) -> bool {
+pub(super) fn silent(input: &[f32]) -> bool {
     // The bits of a float without its sign are zero where it is.
     input.iter().fold(0, |bits, x| bits | x.to_bits()) << 1 == 0
 }

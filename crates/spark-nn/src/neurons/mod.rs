@@ -1,6 +1,6 @@
 //! Neurons that are ready for use: delays, synapses, a soma and a rule that moves the synapses.
 //!
-//! All take `in_spikes` and give `out_spikes`, and are wired alike:
+//! [`lif`], [`alif`] and [`adex`] take `in_spikes` and give `out_spikes`, and are wired alike:
 //!
 //! ```text
 //! in_spikes → delays → synapses → soma → out_spikes
@@ -30,16 +30,18 @@
 //! ```
 //!
 //! Any of their modules can be set, replaced or added to in a configuration, see
-//! [`complete`](spark_core::model::complete).
+//! [`complete`](spark_core::model::complete). [`Balanced`] networks are neurons that feed themselves.
 
 mod adex;
 mod alif;
+mod balanced;
 mod lif;
 #[cfg(test)]
 mod tests;
 
 pub use adex::adex;
 pub use alif::alif;
+pub use balanced::Balanced;
 pub use lif::lif;
 
 use spark_core::ComponentConfig;

@@ -1,5 +1,6 @@
 //! `spark bench`
 
+mod balanced;
 mod brains;
 mod kernels;
 mod rules;
@@ -110,7 +111,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let (suite, args, workloads) = match &args.suite {
         Suite::Kernels(args) => ("kernels", args, [scans::WORKLOADS, kernels::WORKLOADS].concat()),
         Suite::Sim(args) => {
-            ("sim", args, [sim::WORKLOADS, synapses::WORKLOADS, rules::WORKLOADS, brains::WORKLOADS].concat())
+            let workloads =
+                [sim::WORKLOADS, synapses::WORKLOADS, rules::WORKLOADS, brains::WORKLOADS, balanced::WORKLOADS];
+            ("sim", args, workloads.concat())
         }
         Suite::Train(args) => ("train", args, train::WORKLOADS.to_vec()),
     };

@@ -232,6 +232,16 @@ fn by_sign(kernel: Tensor<2>, spikes: &Spikes) -> [Tensor<2>; 2] {
     }
 }
 
+/// The wired potential is that of the postsynaptic units.
+pub(super) fn check_potential(inputs: &InputShapes, post: &[usize]) -> Result<(), PortError> {
+    let potential = inputs.require("potential", PayloadKind::Potentials)?;
+    if potential.count() == post.iter().product::<usize>() {
+        return Ok(());
+    }
+    let expected = Shape::new(PayloadKind::Potentials, post).to_string();
+    Err(PortError::Mismatch { port: "potential".to_owned(), found: potential.to_string(), expected })
+}
+
 impl ComponentConfig for ConductanceSynapsesConfig {
     const NAME: &'static str = "ConductanceSynapses";
     const FAMILY: Family = Family::Synapse;
@@ -253,12 +263,7 @@ impl ComponentConfig for ConductanceSynapsesConfig {
 
     fn build(&self, inputs: &InputShapes, context: &Context) -> Result<ConductanceSynapses, Defect> {
         let ends = Ends::new(&self.units, inputs)?;
-        let potential = inputs.require("potential", PayloadKind::Potentials)?;
-        if potential.count() != self.units.iter().product::<usize>() {
-            let expected = Shape::new(PayloadKind::Potentials, &self.units).to_string();
-            let (port, found) = ("potential".to_owned(), potential.to_string());
-            return Err(PortError::Mismatch { port, found, expected }.into());
-        }
+        check_potential(inputs, &self.units)?;
         let builder = Builder { context, seed: self.seed };
         let units = |name: &str, parameter: &Parameter| builder.units(name, parameter, &self.units);
         let conductance = |name: &str, tau: &Parameter| -> Result<Tracer, Defect> {

@@ -2,16 +2,21 @@
 //!
 //! All-to-all synapses hold a kernel `[pre, post]`: [`LinearSynapses`] pass on what arrives,
 //! [`FilteredSynapses`] as a trace of it, [`ConductanceSynapses`] as a conductance that pulls the potential
-//! towards a reversal potential. [`SparseLinearSynapses`] hold only the synapses there are.
+//! towards a reversal potential. [`SparseLinearSynapses`], [`SparseTracedSynapses`] and
+//! [`SparseConductanceSynapses`] hold only the synapses there are.
 //!
 //! Spikes come by unit, by pair, or late ([`Arrival`](spark_core::payload::Arrival)); those of inhibitory
 //! units count negative.
 
+mod channels;
 mod conductance;
+mod connections;
 mod connectivity;
 mod kernel;
 mod linear;
 mod sparse;
+mod sparse_conductance;
+mod sparse_traced;
 #[cfg(test)]
 mod tests;
 mod traced;
@@ -19,10 +24,16 @@ mod traced;
 pub use conductance::{
     ConductanceInputs, ConductancePlan, ConductanceState, ConductanceSynapses, ConductanceSynapsesConfig,
 };
+pub use channels::{ChannelPlan, ChannelState, SparseChannels};
+pub use connections::SparseConnections;
 pub use connectivity::Connectivity;
 pub use kernel::Ends;
 pub use linear::{LinearSynapses, LinearSynapsesConfig};
 pub use sparse::{SparseLinearSynapses, SparseLinearSynapsesConfig, SparseState};
+pub use sparse_conductance::{
+    SparseConductancePlan, SparseConductanceSynapses, SparseConductanceSynapsesConfig,
+};
+pub use sparse_traced::{SparseTracedSynapses, SparseTracedSynapsesConfig};
 pub use traced::{
     FilterState, FilteredSynapses, RDTracedSynapses, RDTracedSynapsesConfig, RFSTracedSynapses,
     RFSTracedSynapsesConfig, TracedSynapses, TracedSynapsesConfig,

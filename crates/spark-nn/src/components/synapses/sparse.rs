@@ -1,19 +1,16 @@
 //! Synapses of units of which few are connected.
 
-use burn::module::{Module, Param, ParamId};
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use spark_core::build::Builder;
+use burn::module::Module;
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
 use spark_core::parameter::{Distribution, Draw};
-use spark_core::payload::{Currents, Floats, Payload, PayloadKind, Shape};
-use spark_core::ports::{InputShapes, PortError, PropertySpec, typed};
-use spark_core::schema::join;
+use spark_core::payload::{Currents, Payload, PayloadKind, Shape};
+use spark_core::ports::{InputShapes, PortError, PropertySpec};
 use spark_core::{Parameter, Problems};
 use spark_kernels::{DelayRing, SparsePattern, sparse_matmul};
 
-use super::{Connectivity, Ends, SynapseInputs, SynapseOutputs};
-use crate::components::delays::steps;
-use crate::config::{check_units, config};
+use super::connections::{WEIGHTS, described};
+use super::{Connectivity, SparseConnections, SynapseInputs, SynapseOutputs};
+use crate::config::config;
 
 config! {
     /// Synapses of units of which few are connected.
@@ -34,13 +31,6 @@ config! {
         delays: Option<Parameter> = None,
     }
 }
-
-const WEIGHTS: PropertySpec = PropertySpec {
-    name: "weights",
-    kind: PayloadKind::Floats,
-    writable: true,
-    description: "Strength of each synapse in pA, ordered by presynaptic unit, [1, synapses].",
-};
 
 /// Synapses of units of which few are connected: only those there are take memory and time.
 ///
@@ -75,17 +65,8 @@ const WEIGHTS: PropertySpec = PropertySpec {
 /// ```
 #[derive(Module, Debug)]
 pub struct SparseLinearSynapses {
-    /// Strengths in pA, `[synapses]`.
-    pub weights: Param<Tensor<1>>,
-    /// Presynaptic unit of each synapse, in ascending order, `[synapses]`.
-    pub sources: Param<Tensor<1, Int>>,
-    /// Postsynaptic unit of each synapse, `[synapses]`.
-    pub targets: Param<Tensor<1, Int>>,
-    /// Delay of each synapse in steps, `[synapses]`.
-    pub delays: Option<Param<Tensor<1, Int>>>,
-    #[module(skip)]
-    ends: Ends,
-    max: usize,
+    /// The synapses there are, their strengths in pA.
+    pub connections: SparseConnections,
 }
 
 spark_core::state! {
@@ -93,19 +74,6 @@ spark_core::state! {
     pub struct SparseState {
         /// The last signed steps of the presynaptic units, where synapses have delays.
         signed: Option<DelayRing>,
-    }
-}
-
-impl SparseLinearSynapses {
-    /// The units that the synapses connect.
-    pub fn ends(&self) -> &Ends {
-        &self.ends
-    }
-
-    /// Indices on the host, none above its bound.
-    fn host(indices: &Param<Tensor<1, Int>>, last: usize) -> Vec<u32> {
-        let clamp = |index: i64| index.clamp(0, last as i64) as u32;
-        indices.val().into_data().iter::<i64>().map(clamp).collect()
     }
 }
 
@@ -118,26 +86,7 @@ impl Component for SparseLinearSynapses {
     const PROPERTIES: &'static [PropertySpec] = &[WEIGHTS];
 
     fn plan(&self) -> SparsePattern {
-        let [pre, post] = self.ends.dims();
-        let sources = Self::host(&self.sources, pre.saturating_sub(1));
-        let mut offsets = vec![0u32; pre + 1];
-        for source in sources {
-            offsets[source as usize + 1] += 1;
-        }
-        for unit in 0..pre {
-            offsets[unit + 1] += offsets[unit];
-        }
-        let targets = Self::host(&self.targets, post.saturating_sub(1));
-        let device = self.weights.val().device();
-        let pattern = SparsePattern::new(offsets, targets, post, &device).expect("counted rows");
-        match &self.delays {
-            Some(delays) => {
-                let delays: Vec<u32> =
-                    Self::host(delays, self.max).into_iter().map(|delay| delay.max(1)).collect();
-                pattern.with_delays(&delays, self.max).expect("delays within bounds")
-            }
-            None => pattern,
-        }
+        self.connections.pattern()
     }
 
     fn replanned(&self, _: &str) -> Option<SparsePattern> {
@@ -145,8 +94,7 @@ impl Component for SparseLinearSynapses {
     }
 
     fn initial_state(&self, _: &Self::Plan, batch: usize) -> SparseState {
-        let ([pre, _], device) = (self.ends.dims(), self.weights.val().device());
-        SparseState { signed: self.delays.as_ref().map(|_| DelayRing::new(self.max, batch, pre, &device)) }
+        SparseState { signed: self.connections.ring(batch) }
     }
 
     fn step(
@@ -156,7 +104,7 @@ impl Component for SparseLinearSynapses {
         state: SparseState,
     ) -> (SynapseOutputs, SparseState) {
         let Some(value) = inputs.spikes.value() else { panic!("sparse synapses take spikes by unit") };
-        let weights = self.weights.val();
+        let weights = self.connections.weights.val();
         let (currents, signed) = match state.signed {
             None => (sparse_matmul(value, weights, plan), None),
             Some(ring) => {
@@ -168,32 +116,16 @@ impl Component for SparseLinearSynapses {
     }
 
     fn output_shapes(&self) -> Vec<Shape> {
-        vec![Shape::new(PayloadKind::Currents, &self.ends.post)]
+        vec![Shape::new(PayloadKind::Currents, &self.connections.ends().post)]
     }
 
     fn property(&self, _: &SparseState, name: &str) -> Option<Payload> {
-        (name == WEIGHTS.name).then(|| Floats(self.weights.val().unsqueeze()).into())
+        self.connections.property(name)
     }
 
     fn set_property(&mut self, _: &mut SparseState, _: &str, value: Payload) -> Result<(), PortError> {
-        let Floats(value) = typed(WEIGHTS.name, value)?;
-        let [synapses] = self.weights.val().dims();
-        if value.dims() != [1, synapses] {
-            return Err(PortError::Mismatch {
-                port: WEIGHTS.name.to_owned(),
-                found: format!("shape {:?}", value.dims()),
-                expected: format!("{:?}", [1, synapses]),
-            });
-        }
-        self.weights = self.weights.clone().map(|_| value.reshape([synapses]));
-        Ok(())
+        self.connections.write(value)
     }
-}
-
-/// Whole numbers as a parameter.
-fn indices(values: Vec<i32>, device: &Device) -> Param<Tensor<1, Int>> {
-    let count = values.len();
-    Param::initialized(ParamId::new(), Tensor::from_data(TensorData::new(values, [count]), device))
 }
 
 impl ComponentConfig for SparseLinearSynapsesConfig {
@@ -205,11 +137,7 @@ impl ComponentConfig for SparseLinearSynapsesConfig {
     type Component = SparseLinearSynapses;
 
     fn check(&self, path: &str, problems: &mut Problems) {
-        check_units(&self.units, path, problems);
-        self.connectivity.check(&join(path, "connectivity"), problems);
-        if self.delays.is_some() {
-            steps::check(self.max_delay, self.dt, path, problems);
-        }
+        described!(self).check(path, problems);
     }
 
     fn infer(&self, _: &InputShapes) -> Option<Vec<Shape>> {
@@ -217,40 +145,7 @@ impl ComponentConfig for SparseLinearSynapsesConfig {
     }
 
     fn build(&self, inputs: &InputShapes, context: &Context) -> Result<SparseLinearSynapses, Defect> {
-        let wired = inputs.require("spikes", PayloadKind::Spikes)?;
-        if wired.pairs {
-            let (port, found) = ("spikes".to_owned(), wired.to_string());
-            return Err(PortError::Mismatch { port, found, expected: "spikes by unit".into() }.into());
-        }
-        let ends = Ends::new(&self.units, inputs)?;
-        let builder = Builder { context, seed: self.seed };
-        let pairs = self.connectivity.pairs(&ends, &mut context.rng(self.seed, "connectivity"))?;
-        let mut order: Vec<usize> = (0..pairs.len()).collect();
-        order.sort_by_key(|&synapse| pairs[synapse]);
-        let synapses = [pairs.len()];
-        let weights = self.weights.values(&synapses, &[], &mut context.rng(self.seed, "weights"));
-        let weights = weights.map_err(|error| {
-            let expected = format!("one that fits the {} synapses", pairs.len());
-            Defect::field("weights", format!("shape {:?}", error.found), expected)
-        })?;
-        let max = steps::count(self.max_delay, self.dt);
-        let delays = match &self.delays {
-            Some(delays) => Some(steps::draw(&builder, delays, &synapses, max)?),
-            None => None,
-        };
-        let ordered = |of: &dyn Fn(usize) -> i32| {
-            indices(order.iter().map(|&synapse| of(synapse)).collect(), &context.device)
-        };
-        let weights: Vec<f32> = order.iter().map(|&synapse| weights[synapse]).collect();
-        let weights = Tensor::from_data(TensorData::new(weights, synapses), &context.device);
-        Ok(SparseLinearSynapses {
-            weights: Param::from_tensor(weights).set_require_grad(false),
-            sources: ordered(&|synapse| pairs[synapse][0] as i32),
-            targets: ordered(&|synapse| pairs[synapse][1] as i32),
-            delays: delays.map(|delays| ordered(&|synapse| delays[synapse])),
-            ends,
-            max,
-        })
+        Ok(SparseLinearSynapses { connections: described!(self).build(inputs, context)? })
     }
 }
 

@@ -10,6 +10,8 @@ use spark_kernels::random;
 use super::*;
 use crate::components::delays::{DelayInputs, N2NDelaysConfig};
 
+mod channels;
+
 const PRE: usize = 6;
 const POST: usize = 4;
 
@@ -266,8 +268,8 @@ fn sparse_synapses_are_dense_ones_with_most_of_them_zero() {
         let mut json = json.clone();
         json["delays"] = delays;
         let synapses = sparse(json);
-        let dense = synapses.plan().to_dense(synapses.weights.val());
-        let delayed = synapses.delays.as_ref().map(|steps| {
+        let dense = synapses.plan().to_dense(synapses.connections.weights.val());
+        let delayed = synapses.connections.delays.as_ref().map(|steps| {
             let steps = synapses.plan().to_dense(steps.val().float()).int().clamp(1, 8);
             let config: N2NDelaysConfig = config(json!({"units": [POST]}));
             let shapes = InputShapes::default().with("in_spikes", units());
@@ -334,8 +336,8 @@ fn weights_of_explicit_pairs_come_in_their_order() {
     let pairs = json!({"kind": "pairs", "pairs": [[5, 0], [1, 2], [1, 1]]});
     let synapses =
         sparse(json!({"units": [POST], "connectivity": pairs, "weights": [1, 2, 3], "delays": [4, 5, 6]}));
-    assert_eq!(synapses.weights.val().into_data().try_to_vec::<f32>().unwrap(), [3.0, 2.0, 1.0]);
-    let delays = synapses.delays.as_ref().unwrap().val();
+    assert_eq!(synapses.connections.weights.val().into_data().try_to_vec::<f32>().unwrap(), [3.0, 2.0, 1.0]);
+    let delays = synapses.connections.delays.as_ref().unwrap().val();
     assert_eq!(delays.into_data().iter::<i64>().collect::<Vec<_>>(), [6, 5, 4]);
 }
 
@@ -348,8 +350,8 @@ fn gradients_reach_sparse_weights() {
         json["delays"] = delays;
         let config: SparseLinearSynapsesConfig = config(json);
         let mut synapses = config.build(&wired(units()), &Context::new("synapses", &device)).unwrap();
-        synapses.weights = synapses.weights.set_require_grad(true);
-        let weights = synapses.weights.clone();
+        synapses.connections.weights = synapses.connections.weights.set_require_grad(true);
+        let weights = synapses.connections.weights.clone();
         let mut synapses = Running::new(synapses, wired(units()), 1);
         let mut sum = Tensor::<1>::zeros([1], &device);
         for _ in 0..2 {
@@ -357,7 +359,7 @@ fn gradients_reach_sparse_weights() {
             sum = sum + synapses.advance(SynapseInputs { spikes }).currents.0.sum();
         }
         let gradient = weights.grad(&sum.backward()).unwrap();
-        let times = if synapses.component().delays.is_some() { 1.0 } else { 2.0 };
+        let times = if synapses.component().connections.delays.is_some() { 1.0 } else { 2.0 };
         assert_eq!(gradient.into_data().try_to_vec::<f32>().unwrap(), [times; 2 * POST]);
     }
 }
