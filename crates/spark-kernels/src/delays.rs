@@ -5,7 +5,7 @@ use burn::backend::{
     tensor::{FloatTensor, IntTensor},
 };
 use burn::tensor::{Int, Tensor};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::StepOps;
 use crate::composed::T;
@@ -51,6 +51,8 @@ pub struct DelayOrder {
     pub(crate) entries: Vec<u32>,
     /// Of pairs whose delays are few, the same bit by bit.
     pub(crate) masks: Option<DelayMasks>,
+    /// Of pairs, `steps` with its axes swapped; found when first asked for.
+    by_post: OnceLock<Vec<u16>>,
     max: usize,
 }
 
@@ -121,7 +123,7 @@ impl DelayOrder {
                 *place += 1;
             }
         }
-        Self { steps, starts, entries, masks: None, max }
+        Self { steps, starts, entries, masks: None, by_post: OnceLock::new(), max }
     }
 
     /// The entries of a row with one delay.
@@ -129,6 +131,13 @@ impl DelayOrder {
     pub(crate) fn of(&self, row: usize, delay: usize) -> &[u32] {
         let at = row * (self.max + 2) + delay;
         &self.entries[self.starts[at] as usize..self.starts[at + 1] as usize]
+    }
+
+    /// The delays of pairs by postsynaptic unit, `[post, pre]`.
+    pub(crate) fn by_post(&self, post: usize) -> &[u16] {
+        self.by_post.get_or_init(|| {
+            (0..post).flat_map(|i| self.steps.iter().skip(i).step_by(post)).copied().collect()
+        })
     }
 
     /// The longest delay that a row may have.

@@ -11,8 +11,6 @@ use spark::prelude::*;
 use super::{assert_close, draw, floats, on_one_and_two_threads, spikes, tensor};
 use crate::support::devices;
 
-const MAX_DELAY: usize = 3;
-
 /// A random rule; kinds count 0 none, 1 by unit, 2 by pair, 3 delayed.
 #[derive(Clone, Debug)]
 struct Rule {
@@ -25,6 +23,10 @@ struct Rule {
     relaxation: u8,
     planes: [bool; 2],
     density: f32,
+    /// Whether all events are 1.
+    binary: bool,
+    /// The longest delay.
+    longest: usize,
     seed: u64,
 }
 
@@ -33,8 +35,9 @@ fn rules() -> impl Strategy<Value = Rule> {
         (prop_oneof![3 => 1usize..8, 1 => 60usize..120], prop_oneof![3 => 1usize..8, 1 => 90usize..300]);
     let density = prop_oneof![Just(0.0f32), Just(0.1), Just(0.5)];
     let kinds = (0u8..4, 0u8..4, 0u8..3);
-    (size, 1usize..4, 1usize..3, kinds, any::<[bool; 2]>(), density, any::<u64>()).prop_map(
-        |((pre, post), samples, sets, (on_pre, on_post, relaxation), planes, density, seed)| Rule {
+    let events = (density, any::<bool>(), prop_oneof![2 => Just(3usize), 1 => 0usize..9, 1 => Just(20)]);
+    (size, 1usize..4, 1usize..3, kinds, any::<[bool; 2]>(), events, any::<u64>()).prop_map(
+        |((pre, post), samples, sets, (on_pre, on_post, relaxation), planes, events, seed)| Rule {
             pre,
             post,
             samples,
@@ -43,7 +46,9 @@ fn rules() -> impl Strategy<Value = Rule> {
             on_post,
             relaxation,
             planes,
-            density,
+            density: events.0,
+            binary: events.1,
+            longest: events.2,
             seed,
         },
     )
@@ -56,8 +61,8 @@ impl Rule {
 
     /// A ring of past signals.
     fn ring(&self, name: &str, events: bool, device: &Device) -> DelayRing {
-        let mut ring = DelayRing::new(MAX_DELAY, self.rows(), self.pre, device);
-        for step in 0..MAX_DELAY + 2 {
+        let mut ring = DelayRing::new(self.longest, self.rows(), self.pre, device);
+        for step in 0..self.longest + 2 {
             let name = format!("{name} {step}");
             let count = self.rows() * self.pre;
             let signal = if events { self.events(&name, count) } else { self.values(&name, count) };
@@ -69,6 +74,9 @@ impl Rule {
     fn events(&self, name: &str, count: usize) -> Vec<f32> {
         let values = draw(self.seed, name, count, 0.5, 1.5);
         let spikes = spikes(self.seed, &format!("{name} when"), count, self.density);
+        if self.binary {
+            return spikes;
+        }
         spikes.iter().zip(values).map(|(spike, value)| spike * value).collect()
     }
 
@@ -89,10 +97,10 @@ impl Rule {
 
     fn delays(&self, device: &Device) -> Option<Delays<2>> {
         (self.on_pre == 3 || self.on_post == 3).then(|| {
-            let steps = draw(self.seed, "delays", self.pre * self.post, 0.0, MAX_DELAY as f32 + 0.99);
+            let steps = draw(self.seed, "delays", self.pre * self.post, 0.0, self.longest as f32 + 0.99);
             let steps: Vec<i32> = steps.into_iter().map(|x| x as i32).collect();
             let data = TensorData::new(steps, [self.pre, self.post]);
-            Delays::new(Tensor::<2, Int>::from_data(data, device), MAX_DELAY).unwrap()
+            Delays::new(Tensor::<2, Int>::from_data(data, device), self.longest).unwrap()
         })
     }
 
@@ -213,7 +221,9 @@ proptest! {
 
 #[test]
 fn rules_do_not_depend_on_the_number_of_threads() {
-    for (kind, relaxation) in [(1, 0), (2, 0), (3, 0), (1, 2)] {
+    for (kind, relaxation, binary, seed) in
+        [(1, 0, false, 8), (2, 0, false, 8), (3, 0, false, 8), (3, 0, true, 12), (1, 2, false, 8)]
+    {
         let rule = Rule {
             pre: 300,
             post: 257,
@@ -224,11 +234,39 @@ fn rules_do_not_depend_on_the_number_of_threads() {
             relaxation,
             planes: [false; 2],
             density: 0.3,
-            seed: 8,
+            binary,
+            longest: 3,
+            seed,
         };
         let [one, two] =
             on_one_and_two_threads(|| (rule.run(&Device::flex()), rule.run_three_factor(&Device::flex())));
-        assert!(one == two, "kind {kind}");
+        assert!(one == two, "{rule:?}");
+    }
+}
+
+/// Spikes of 1 that arrive late, between hard bounds, alone and with all else that a rule may have.
+#[test]
+fn late_spikes_side_by_side_equal_pairs() {
+    for case in 0..24 {
+        let rule = Rule {
+            pre: 61,
+            post: 100 + 7 * case,
+            samples: 1 + case % 2,
+            sets: 1 + case / 2 % 2,
+            on_pre: 3,
+            on_post: [0, 3, 1, 3][case / 4 % 4],
+            relaxation: 0,
+            planes: [case % 8 == 6, case % 8 == 7],
+            density: 0.1,
+            binary: true,
+            longest: [1, 4, 8, 16][case % 4],
+            seed: 4 + 8 * case as u64,
+        };
+        for (name, device) in &devices()[..2] {
+            rule.check(name, device);
+        }
+        let [one, two] = on_one_and_two_threads(|| rule.run(&Device::flex()));
+        assert!(one == two, "{rule:?}");
     }
 }
 
@@ -246,6 +284,8 @@ fn weights_held_elsewhere_do_not_change() {
             relaxation: 2,
             planes: [false; 2],
             density: 1.0,
+            binary: false,
+            longest: 3,
             seed: 1,
         };
         let weight = rule.weight(&device);

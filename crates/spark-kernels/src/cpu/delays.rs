@@ -138,7 +138,7 @@ pub(crate) fn currents<B: HostBackend>(
 }
 
 /// What the units of a sample did lately.
-struct Past<'a> {
+pub(super) struct Past<'a> {
     /// The signal of the units by delay.
     signal: Vec<&'a [f32]>,
     /// For each unit, bit `b` says whether it was active `b << shift` to `((b + 1) << shift) - 1` steps ago.
@@ -149,7 +149,7 @@ struct Past<'a> {
 }
 
 impl<'a> Past<'a> {
-    fn new(
+    pub fn new(
         ring: &'a [f32],
         [slots, batch, units]: [usize; 3],
         sample: usize,
@@ -175,9 +175,15 @@ impl<'a> Past<'a> {
         Self { signal, recent, shift, active }
     }
 
+    /// Whether a unit was active.
+    #[inline]
+    pub fn any(&self, unit: usize) -> bool {
+        self.recent[unit] != 0
+    }
+
     /// Calls `each` with the delays at which a unit was active, ascending, and its value then.
     #[inline]
-    fn of(&self, unit: usize, mut each: impl FnMut(usize, f32)) {
+    pub fn of(&self, unit: usize, mut each: impl FnMut(usize, f32)) {
         let mut bits = self.recent[unit];
         while bits != 0 {
             let first = (bits.trailing_zeros() as usize) << self.shift;

@@ -8,6 +8,7 @@ pub(crate) mod draws;
 pub(crate) mod eligibility;
 pub(crate) mod events;
 mod lanes;
+mod late_terms;
 mod lists;
 pub(crate) mod masks;
 mod math;

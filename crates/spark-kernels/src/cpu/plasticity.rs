@@ -34,12 +34,12 @@ pub(super) struct Settle<'a> {
 
 impl Settle<'_> {
     /// Whether all synapses have the same bounds, which they hit, and no third factor.
-    fn is_plain(&self) -> bool {
+    pub fn is_plain(&self) -> bool {
         self.each_max.is_none() && self.modulation.is_none() && !self.soft
     }
 
     #[inline(always)]
-    fn weight(&self, i: usize, weight: f32, change: f32) -> f32 {
+    pub fn weight(&self, i: usize, weight: f32, change: f32) -> f32 {
         let change = self.modulation.map_or(change, |modulation| change * modulation[i]);
         let max = self.each_max.map_or(self.max, |max| max[i]);
         let mut change = change * self.rate;
@@ -78,6 +78,7 @@ pub(crate) fn step<B: HostBackend>(
     }
 
     let fired = spikes.fired();
+    let late = if pull.is_none() { spikes.late() } else { None };
     let pulled = pull.as_ref().and_then(|pull| few_pulled(pull, &fired));
     let block = |sums: &mut Sums, start: usize, weight: &mut [f32], z: &mut [f32]| {
         let mut z = z.chunks_exact_mut(post);
@@ -91,6 +92,17 @@ pub(crate) fn step<B: HostBackend>(
                 modulation: terms.modulation.as_deref().map(|modulation| &modulation[row]),
                 soft: options.soft,
             };
+            if let Some(late) = &late {
+                if late.find(unit, &mut sums.arrivals) {
+                    let arrivals = std::mem::take(&mut sums.arrivals);
+                    let add_fired = |sums: &mut Sums| spikes.add_fired(unit, 0..spikes.rows[1], sums);
+                    late.settle(&arrivals, weight, (&mut *sums, &fired.units), &settle, add_fired);
+                    sums.arrivals = arrivals;
+                } else {
+                    settle_fired(weight, (&spikes, &fired), unit, &mut sums.seen, &settle);
+                }
+                continue;
+            }
             if spikes.may_arrive(unit) {
                 spikes.add_arriving(unit, 0..spikes.rows[0], sums);
             }

@@ -4,7 +4,8 @@ use multiversion::multiversion;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::delays::slot;
+use super::delays::{Past, slot};
+use super::late_terms::{Arrivals, LateTerms};
 use super::lists::Block;
 use super::plasticity::SIDE_BY_SIDE;
 use crate::delays::DelayOrder;
@@ -20,6 +21,8 @@ pub(super) struct SpikeTerms<'a> {
     post: usize,
     /// Rows of `on_pre` and of `on_post`.
     pub rows: [usize; 2],
+    /// Where a delayed factor of `on_post` lies by row and delay, counted to its first unit.
+    places: Vec<usize>,
 }
 
 /// A presynaptic signal.
@@ -61,6 +64,7 @@ impl Fired {
 }
 
 /// The changes of the synapses of a unit, and which of them are not zero.
+#[derive(Default)]
 pub(super) struct Sums {
     pub values: Vec<f32>,
     /// All may be.
@@ -69,13 +73,15 @@ pub(super) struct Sums {
     pub delays: Vec<usize>,
     /// Those with postsynaptic units that spiked may be.
     pub spiked: bool,
-    /// What a unit shows, by row or by delay.
+    /// What a unit shows by row.
     pub seen: Vec<f32>,
+    /// What arrives late.
+    pub arrivals: Arrivals,
 }
 
 impl Sums {
     pub fn new(post: usize) -> Self {
-        Self { values: vec![0.0; post], all: false, delays: Vec::new(), spiked: false, seen: Vec::new() }
+        Self { values: vec![0.0; post], ..Self::default() }
     }
 }
 
@@ -92,14 +98,29 @@ impl<'a> SpikeTerms<'a> {
     ) -> Self {
         let rows = [&on_pre, &on_post].map(|term| term.as_ref().map_or(0, |term| term.2.len() / post.max(1)));
         let signal = |kind, values, rows| Signal { kind, values, rows, pre };
+        let on_post = on_post
+            .map(|(kind, factor, spikes)| (signal(kind, factor, rows[1]), Block::new(&spikes, post.max(1))));
+        let places = on_post.as_ref().zip(order).map(|((signal, _), order)| signal.places(order.max() + 1));
         Self {
             on_pre: on_pre.map(|(kind, spikes, factor)| (signal(kind, spikes, rows[0]), factor)),
-            on_post: on_post.map(|(kind, factor, spikes)| {
-                (signal(kind, factor, rows[1]), Block::new(&spikes, post.max(1)))
-            }),
+            on_post,
             order,
             post,
             rows,
+            places: places.unwrap_or_default(),
+        }
+    }
+
+    /// The terms of spikes that arrive late, where delays are kept as bits.
+    pub fn late(&self) -> Option<LateTerms<'_>> {
+        let (signal, factor) = self.on_pre.as_ref()?;
+        let order = self.order?;
+        match signal.kind {
+            Kind::Delayed { newest } => {
+                let rows = (0..signal.rows).map(|row| signal.past(row, newest, order.max() + 1)).collect();
+                Some(LateTerms::new(rows, order.masks.as_ref()?, factor, self.post))
+            }
+            _ => None,
         }
     }
 
@@ -196,13 +217,15 @@ impl<'a> SpikeTerms<'a> {
                 }
             }
             Kind::Pairs => fired.visit(|row, i| signal.pairs(row, unit, self.post)[i], each),
-            Kind::Delayed { newest } => {
+            Kind::Delayed { .. } => {
                 let Some(order) = self.order else { return };
-                let slots = order.max() + 1;
-                let past = |row| (0..slots).map(move |delay| signal.delayed(row, unit, newest, delay));
-                seen.extend((0..signal.rows).flat_map(past));
-                let delays = &order.steps[unit * self.post..(unit + 1) * self.post];
-                fired.visit(|row, i| seen[row * slots + delays[i] as usize], each);
+                // Post by post: the delays of those that fired lie side by side from unit to unit.
+                let (slots, delays) = (order.max() + 1, order.by_post(self.post));
+                let past = |row, i| {
+                    let delay = delays[i * signal.pre + unit] as usize;
+                    signal.values[self.places[row * slots + delay] + unit]
+                };
+                fired.visit(past, each);
             }
         }
     }
@@ -256,12 +279,11 @@ impl<'a> SpikeTerms<'a> {
                 let factor = signal.pairs(row, unit, self.post);
                 add_events(&mut sums.values, events, |i| factor[i]);
             }
-            Kind::Delayed { newest } => {
+            Kind::Delayed { .. } => {
                 let Some(order) = self.order else { return };
-                sums.seen.clear();
-                sums.seen.extend((0..=order.max()).map(|delay| signal.delayed(row, unit, newest, delay)));
-                let (past, delays) = (&sums.seen, &order.steps[unit * self.post..(unit + 1) * self.post]);
-                add_events(&mut sums.values, events, |i| past[delays[i] as usize]);
+                let places = &self.places[row * (order.max() + 1)..];
+                let delays = &order.steps[unit * self.post..(unit + 1) * self.post];
+                add_events(&mut sums.values, events, |i| signal.values[places[delays[i] as usize] + unit]);
             }
         }
         sums.spiked = true;
@@ -272,6 +294,19 @@ impl Signal<'_> {
     /// Steps that a ring holds.
     fn slots(&self) -> usize {
         self.values.len() / (self.rows * self.pre).max(1)
+    }
+
+    /// Where the units of each row lie as many steps ago as each of some delays; nothing without a ring.
+    fn places(&self, delays: usize) -> Vec<usize> {
+        let Kind::Delayed { newest } = self.kind else { return Vec::new() };
+        let place =
+            |row| move |delay: usize| (slot(newest, self.slots(), delay) * self.rows + row) * self.pre;
+        (0..self.rows).flat_map(|row| (0..delays).map(place(row))).collect()
+    }
+
+    /// What the units did in a row of a ring.
+    fn past(&self, row: usize, newest: usize, depth: usize) -> Past<'_> {
+        Past::new(&self.values, [self.slots(), self.rows, self.pre], row, depth, newest)
     }
 
     /// What `unit` shows in `row`, to all its synapses.

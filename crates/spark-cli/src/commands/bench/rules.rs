@@ -5,7 +5,7 @@ use spark::burn::tensor::Tensor;
 use spark::core::component::{Component, ComponentConfig, Context, Running};
 use spark::core::payload::{Arrival, Floats, Kernel, Late, PayloadKind, Shape, Spikes};
 use spark::core::ports::InputShapes;
-use spark::kernels::DelayRing;
+use spark::kernels::{DelayRing, Delays};
 use spark::nn::components::plasticity::{
     BTSPRuleConfig, BtspInputs, HebbianRuleConfig, KernelOutput, ModulatedInputs,
     ModulatedQuadrupletRuleConfig, OjaRuleConfig, PairSTDPConfig, QuadrupletRuleConfig, RewardInputs,
@@ -39,6 +39,16 @@ pub const WORKLOADS: &[Workload] = &[
         baseline: DENSE,
         run: modulated_quadruplet,
     },
+    Workload {
+        name: "delayed_modulated_quadruplet_256x832",
+        baseline: "a spike and a trace for every synapse",
+        run: |bench| delayed_modulated_quadruplet(bench, [832, 256]),
+    },
+    Workload {
+        name: "delayed_modulated_quadruplet_64x768",
+        baseline: "a spike and a trace for every synapse",
+        run: |bench| delayed_modulated_quadruplet(bench, [768, 64]),
+    },
     Workload { name: "zenke_rule_1024x1024_20hz_10hz", baseline: DENSE, run: two_factor::<ZenkeRuleConfig> },
     Workload { name: "oja_rule_1024x1024_20hz_10hz", baseline: DENSE, run: two_factor::<OjaRuleConfig> },
     Workload { name: "pair_stdp_1024x1024_20hz_10hz", baseline: DENSE, run: two_factor::<PairSTDPConfig> },
@@ -53,13 +63,13 @@ pub const WORKLOADS: &[Workload] = &[
 ];
 
 /// Spikes of some steps of 1 ms, used in turn.
-fn spikes(name: &str, hertz: f32, device: &Device) -> Vec<Tensor<2>> {
-    let step = |step| uniform([1, UNITS], &format!("{name} {step}"), 1.0, device);
+fn spikes(units: usize, name: &str, hertz: f32, device: &Device) -> Vec<Tensor<2>> {
+    let step = |step| uniform([1, units], &format!("{name} {step}"), 1.0, device);
     (0..50).map(|i| step(i).lower_scalar(hertz / 1000.0).float()).collect()
 }
 
-fn trains(device: &Device) -> [Vec<Tensor<2>>; 2] {
-    [spikes("pre", 20.0, device), spikes("post", 10.0, device)]
+fn trains([pre, post]: [usize; 2], device: &Device) -> [Vec<Tensor<2>>; 2] {
+    [spikes(pre, "pre", 20.0, device), spikes(post, "post", 10.0, device)]
 }
 
 fn wired() -> InputShapes {
@@ -76,7 +86,7 @@ where
     F: Fn([Spikes; 2], Kernel) -> C::Inputs,
 {
     let device = &bench.device;
-    let [pre, post] = trains(device);
+    let [pre, post] = trains([UNITS; 2], device);
     let at = |step: usize| [&pre[step % pre.len()], &post[step % post.len()]];
     let weight = || uniform([UNITS; 2], "weight", 1.0, device);
     let mut ours = Held(Some(weight()));
@@ -172,18 +182,27 @@ fn plateau_inputs(plateaus: Tensor<2>, [pre_spikes, post_spikes]: [Spikes; 2], k
     }
 }
 
-fn delayed_hebbian(bench: &Bench) -> Result<Measurement> {
+/// Times a rule on spikes that arrive late, from `pre` to `post` units, beside Hebbian learning with a trace for
+/// every synapse.
+fn beside_pairs<C, F>(
+    bench: &Bench,
+    ([pre, post], delays): ([usize; 2], Delays<2>),
+    mut rule: Running<C>,
+    inputs: F,
+) -> Result<Measurement>
+where
+    C: Component<Outputs = KernelOutput>,
+    F: Fn([Spikes; 2], Kernel) -> C::Inputs,
+{
     let device = &bench.device;
-    let [pre, post] = trains(device);
-    let at = |step: usize| [&pre[step % pre.len()], &post[step % post.len()]].map(Tensor::clone);
-    let wired = wired().with("pre_spikes", Shape::delayed(&[UNITS], &[UNITS], MAX_DELAY));
-    let mut rule = HebbianRuleConfig::default().run(&wired, 1, &Context::new("rule", device))?;
-    let delays = delays(device);
-    let ring = || DelayRing::new(MAX_DELAY, 1, UNITS, device);
-    let weight = || uniform([UNITS; 2], "weight", 1.0, device);
+    let trains = trains([pre, post], device);
+    let at = |step: usize| [&trains[0][step % 50], &trains[1][step % 50]].map(Tensor::clone);
+    let ring = || DelayRing::new(delays.max(), 1, pre, device);
+    let weight = || uniform([pre, post], "weight", 1.0, device);
+    let inhibitory = uniform([pre], "inhibitory", 1.0, device).lower_scalar(0.2).float();
     let mut ours = Held(Some((weight(), ring())));
-    let by_pair = Tensor::<3>::zeros([1, UNITS, UNITS], device);
-    let mut theirs = Held(Some((weight(), ring(), by_pair, Tensor::<2>::zeros([1, UNITS], device))));
+    let by_pair = Tensor::<3>::zeros([1, pre, post], device);
+    let mut theirs = Held(Some((weight(), ring(), by_pair, Tensor::<2>::zeros([1, post], device))));
     per_step(
         bench,
         STEPS,
@@ -196,22 +215,50 @@ fn delayed_hebbian(bench: &Bench) -> Result<Measurement> {
                     signed: None,
                     delays: delays.clone(),
                 }));
-                let spikes = [Spikes { arrival, inhibitory: None }, Spikes::new(post)];
-                (rule.advance(two_factors(spikes, Kernel(kernel))).kernel.0, ring)
+                let late = Spikes { arrival, inhibitory: None }.with_inhibitory(Some(inhibitory.clone()));
+                (rule.advance(inputs([late, Spikes::new(post)], Kernel(kernel))).kernel.0, ring)
             });
             Ok(())
         },
         |step| {
-            let [pre, post] = at(step);
+            let [now, fired] = at(step);
             theirs.update(|(weight, spikes, x, y)| {
-                let spikes = spikes.push(pre);
+                let spikes = spikes.push(now);
                 let arriving = spikes.read_pairs(&delays);
                 let x = x.clone() - x * 0.05 + arriving.clone() * 0.05;
-                let y = y.clone() - y * 0.05 + post.clone() * 0.05;
-                let change = arriving * y.clone().unsqueeze() + x.clone() * post.unsqueeze();
-                ((weight + change.reshape([UNITS; 2]) * 0.01).clamp_min(0.0), spikes, x, y)
+                let y = y.clone() - y * 0.05 + fired.clone() * 0.05;
+                let change = arriving * y.clone().unsqueeze() + x.clone() * fired.unsqueeze();
+                ((weight + change.reshape([pre, post]) * 0.01).clamp_min(0.0), spikes, x, y)
             });
             Ok(())
         },
     )
+}
+
+fn delayed_hebbian(bench: &Bench) -> Result<Measurement> {
+    let wired = wired().with("pre_spikes", Shape::delayed(&[UNITS], &[UNITS], MAX_DELAY));
+    let rule = HebbianRuleConfig::default().run(&wired, 1, &Context::new("rule", &bench.device))?;
+    beside_pairs(bench, ([UNITS; 2], delays(&bench.device)), rule, two_factors)
+}
+
+/// The learning of a pool with delays of 1 to 4 steps, slow so that weights stay between their bounds.
+fn delayed_modulated_quadruplet(bench: &Bench, [pre, post]: [usize; 2]) -> Result<Measurement> {
+    const LONGEST: usize = 4;
+    let device = &bench.device;
+    let wired = InputShapes::default()
+        .with("modulation", Shape::new(PayloadKind::Floats, &[1]))
+        .with("pre_spikes", Shape::delayed(&[post], &[pre], LONGEST))
+        .with("post_spikes", Shape::new(PayloadKind::Spikes, &[post]))
+        .with("kernel", Shape::new(PayloadKind::Kernel, &[post, pre]));
+    let slow = QuadrupletRuleConfig { eta: 1e-6, ..Default::default() };
+    let rule = ModulatedQuadrupletRuleConfig(slow).run(&wired, 1, &Context::new("rule", device))?;
+    let steps = uniform([pre, post], "delays", LONGEST as f32, device).ceil().clamp_min(1.0).int();
+    let delays = Delays::new(steps, LONGEST).expect("delays within bounds");
+    let modulation = Tensor::full([1, 1], 0.5, device);
+    beside_pairs(bench, ([pre, post], delays), rule, |[pre_spikes, post_spikes], kernel| ModulatedInputs {
+        modulation: Floats(modulation.clone()),
+        pre_spikes,
+        post_spikes,
+        kernel,
+    })
 }

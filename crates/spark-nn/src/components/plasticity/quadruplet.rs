@@ -73,6 +73,15 @@ pub struct QuadrupletState {
     pub post_trace: Tensor<3>,
     /// What follows from the types of units; found again where it is missing.
     types: Option<Types>,
+    /// What follows from the last steps of delayed spikes and their trace; found again where it is missing.
+    late: Option<Late>,
+}
+
+/// Rings `[slots, 2·batch, pre]` of what delayed spikes and their trace mean, by type.
+#[derive(Clone, Debug)]
+struct Late {
+    spikes: DelayRing,
+    factor: DelayRing,
 }
 
 impl State for QuadrupletState {
@@ -81,6 +90,8 @@ impl State for QuadrupletState {
             pre_trace: mapper.field("pre_trace", self.pre_trace),
             post_trace: mapper.field("post_trace.trace", self.post_trace),
             types: self.types,
+            // The mapper may put other planes in place of those that this was made of.
+            late: None,
         }
     }
 }
@@ -88,7 +99,8 @@ impl State for QuadrupletState {
 /// Parameters laid out for units of both types.
 #[derive(Clone, Debug)]
 struct Types {
-    types: PairTypes,
+    /// 1 for units of each type, `[1, 2, units]`, of both sides.
+    masks: [Tensor<3>; 2],
     y: Trace<Tensor<1>>,
     /// `α` and `β` for excitatory, then for inhibitory presynaptic units, `[1, 2, post]`.
     on_pre: [Tensor<3>; 2],
@@ -107,63 +119,111 @@ impl Types {
             true => types.pairs(parameter.each()).unsqueeze(),
             false => types.for_post(parameter.each()).unsqueeze(),
         };
+        let ones = |inhibitory: &Tensor<1>| inhibitory.ones_like().unsqueeze();
+        let masks = [
+            types.split_pre(ones(&types.pre_inhibitory)).unsqueeze(),
+            types.split_post(ones(&types.post_inhibitory)).unsqueeze(),
+        ];
         Self {
+            masks,
             y: averaging(dt, post_tau),
             on_pre: [q_alpha, q_beta].map(|parameter| types.for_pre(parameter.each()).unsqueeze()),
             on_post: [q_gamma, q_delta].map(on_post),
             max: config.max_clip.differs().then(|| types.pairs(config.max_clip.each())),
-            types,
         }
     }
 
-    fn terms(&self, events: Events, y: Tensor<3>, x: PreSignal) -> Plasticity {
+    fn terms(&self, events: Events, y: Tensor<3>, x: PreSignal, late: &mut Option<Late>) -> Plasticity {
         let [alpha, beta] = self.on_pre.clone();
-        let [gamma, delta] = self.on_post.clone();
-        let on_pre = OnPre { spikes: self.split(events.pre.signal), factor: rows(y * beta + alpha) };
-        let on_post = match x {
-            PreSignal::Pairs(x) => {
-                OnPost { spikes: events.post, factor: PreSignal::Pairs(x * delta + gamma) }
+        let [pre_masks, post_masks] = &self.masks;
+        let (spikes, x) = match (events.pre.signal, x) {
+            (PreSignal::Delayed(spikes), PreSignal::Delayed(x)) => {
+                let now = self.late(late.take(), spikes, x);
+                let Late { spikes, factor } = late.insert(now).clone();
+                (PreSignal::Delayed(spikes), PreSignal::Delayed(factor))
             }
-            PreSignal::Units(x) => OnPost {
-                spikes: self.types.split_post(events.post),
-                factor: PreSignal::Units(rows(x.unsqueeze_dim::<3>(1) * delta + gamma)),
-            },
-            PreSignal::Delayed(DelayRing { history, newest }) => {
-                let [slots, batch, pre] = history.dims();
-                let factor = history.reshape([slots * batch, 1, pre]) * delta + gamma;
-                let history = factor.reshape([slots, 2 * batch, pre]);
-                OnPost {
-                    spikes: self.types.split_post(events.post),
-                    factor: PreSignal::Delayed(DelayRing { history, newest }),
-                }
-            }
+            (PreSignal::Pairs(spikes), x) => (self.split_pairs(spikes), self.factor(x)),
+            (PreSignal::Units(spikes), x) => (PreSignal::Units(split(spikes, pre_masks)), self.factor(x)),
+            (PreSignal::Delayed(spikes), x) => (PreSignal::Delayed(self.split_ring(spikes)), self.factor(x)),
+        };
+        let post = match &x {
+            PreSignal::Pairs(_) => events.post,
+            _ => split(events.post, post_masks),
         };
         Plasticity {
-            on_pre: Some(on_pre),
-            on_post: Some(on_post),
+            on_pre: Some(OnPre { spikes, factor: rows(y * beta + alpha) }),
+            on_post: Some(OnPost { spikes: post, factor: x }),
             max: self.max.clone(),
             ..Default::default()
         }
     }
 
-    /// Presynaptic spikes by type.
-    fn split(&self, spikes: PreSignal) -> PreSignal {
-        match spikes {
-            PreSignal::Units(spikes) => PreSignal::Units(self.types.split_pre(spikes)),
-            PreSignal::Pairs(spikes) => {
-                let [batch, pre, post] = spikes.dims();
-                let ones = spikes.zeros_like().slice_dim(0, 0..1).slice_dim(2, 0..1).reshape([1, pre]) + 1.0;
-                let masks = self.types.split_pre(ones).reshape([1, 2, pre, 1]);
-                let split: Tensor<4> = spikes.unsqueeze_dim::<4>(1) * masks;
-                PreSignal::Pairs(split.reshape([2 * batch, pre, post]))
-            }
-            PreSignal::Delayed(DelayRing { history, newest }) => {
-                let [slots, batch, pre] = history.dims();
-                let split = self.types.split_pre(history.reshape([slots * batch, pre]));
-                PreSignal::Delayed(DelayRing { history: split.reshape([slots, 2 * batch, pre]), newest })
+    /// What a trace of presynaptic spikes means to a postsynaptic spike.
+    fn factor(&self, x: PreSignal) -> PreSignal {
+        let [gamma, delta] = self.on_post.clone();
+        match x {
+            PreSignal::Pairs(x) => PreSignal::Pairs(x * delta + gamma),
+            PreSignal::Units(x) => PreSignal::Units(self.factor_of_units(x)),
+            PreSignal::Delayed(ring) => {
+                PreSignal::Delayed(of_steps(ring, |history| self.factor_of_units(history)))
             }
         }
     }
+
+    /// As [`factor`](Self::factor), `[2·rows, pre]` of a trace `[rows, pre]`.
+    fn factor_of_units(&self, x: Tensor<2>) -> Tensor<2> {
+        let [gamma, delta] = self.on_post.clone();
+        rows(x.unsqueeze_dim::<3>(1) * delta + gamma)
+    }
+
+    /// Rings by type of delayed spikes and of their trace: those of the step before with this step pushed, or
+    /// where there are none, made of all steps.
+    fn late(&self, before: Option<Late>, spikes: DelayRing, x: DelayRing) -> Late {
+        let [slots, batch, pre] = spikes.history.dims();
+        let follows = |ring: &DelayRing, now: &DelayRing| {
+            (ring.newest + 1) % slots == now.newest && ring.history.dims() == [slots, 2 * batch, pre]
+        };
+        match before {
+            Some(before) if follows(&before.spikes, &spikes) && follows(&before.factor, &x) => Late {
+                spikes: before.spikes.push(split(newest(&spikes), &self.masks[0])),
+                factor: before.factor.push(self.factor_of_units(newest(&x))),
+            },
+            _ => Late {
+                spikes: self.split_ring(spikes),
+                factor: of_steps(x, |history| self.factor_of_units(history)),
+            },
+        }
+    }
+
+    /// Delayed spikes by type.
+    fn split_ring(&self, spikes: DelayRing) -> DelayRing {
+        of_steps(spikes, |history| split(history, &self.masks[0]))
+    }
+
+    /// Spikes of pairs by type.
+    fn split_pairs(&self, spikes: Tensor<3>) -> PreSignal {
+        let [batch, pre, post] = spikes.dims();
+        let split: Tensor<4> = spikes.unsqueeze_dim::<4>(1) * self.masks[0].clone().reshape([1, 2, pre, 1]);
+        PreSignal::Pairs(split.reshape([2 * batch, pre, post]))
+    }
+}
+
+/// A signal `[rows, units]` by type, `[2·rows, units]`: zero for units of the other one.
+fn split(signal: Tensor<2>, masks: &Tensor<3>) -> Tensor<2> {
+    rows(signal.unsqueeze_dim::<3>(1) * masks.clone())
+}
+
+/// A ring of which every step is made twice as many rows.
+fn of_steps(ring: DelayRing, each: impl Fn(Tensor<2>) -> Tensor<2>) -> DelayRing {
+    let [slots, batch, pre] = ring.history.dims();
+    let history = each(ring.history.reshape([slots * batch, pre])).reshape([slots, 2 * batch, pre]);
+    DelayRing { history, newest: ring.newest }
+}
+
+/// The step that a ring got last, `[batch, pre]`.
+fn newest(ring: &DelayRing) -> Tensor<2> {
+    let [_, batch, pre] = ring.history.dims();
+    ring.history.clone().slice_dim(0, ring.newest..ring.newest + 1).reshape([batch, pre])
 }
 
 /// `[batch, 2, units]` as `[2·batch, units]`.
@@ -219,6 +279,7 @@ impl LearningRule for Quadruplet {
             pre_trace: PreTrace::new(synapses, batch, device),
             post_trace: Tensor::zeros([batch, sets, post], device),
             types: None,
+            late: None,
         }
     }
 
@@ -241,15 +302,16 @@ impl LearningRule for Quadruplet {
         let spikes: Tensor<3> = events.post.clone().unsqueeze_dim(1);
         let shape = state.post_trace.dims();
         let post_trace = trace_step(state.post_trace, spikes.expand(shape), y);
+        let mut late = state.late;
         let rule = match &types {
-            Some(types) => types.terms(events, post_trace.clone(), x),
+            Some(types) => types.terms(events, post_trace.clone(), x, &mut late),
             None => self.terms(events, post_trace.clone(), x),
         };
         let QuadrupletRuleConfig { dt, eta, max_clip, .. } = self.config;
         let options =
             PlasticityOptions { rate: dt * eta, min: 0.0, max: max_clip.each()[0], ..Default::default() };
         let (learning, _) = learning.apply(rule, options);
-        (learning, QuadrupletState { pre_trace, post_trace, types })
+        (learning, QuadrupletState { pre_trace, post_trace, types, late })
     }
 }
 

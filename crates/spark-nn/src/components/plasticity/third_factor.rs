@@ -100,10 +100,10 @@ pub(super) fn modulated_step(
     (kernel.clamp_min(options.min), target)
 }
 
-/// Rows of samples as often as there are sets of rows for each.
+/// Rows of samples as often as there are sets of rows for each; one row stands for all.
 fn repeated(plane: Tensor<2>, rows: usize) -> Tensor<2> {
     let [batch, width] = plane.dims();
-    if rows == batch {
+    if rows == batch || batch == 1 {
         return plane;
     }
     plane.unsqueeze_dim::<3>(1).expand([batch, rows / batch, width]).reshape([rows, width])
