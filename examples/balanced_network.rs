@@ -161,7 +161,8 @@ fn irregularity(trains: &[Vec<f64>]) -> Option<f64> {
 /// Spikes of all units over the rate of the whole network in bins of 5 ms.
 fn picture(title: String, trains: &[Vec<f64>], end: f64) -> Stack {
     const BIN: f64 = 5.0;
-    let spikes = trains.iter().enumerate().flat_map(|(unit, train)| train.iter().map(move |time| (*time, unit)));
+    let spikes =
+        trains.iter().enumerate().flat_map(|(unit, train)| train.iter().map(move |time| (*time, unit)));
     let spikes: Vec<(f64, usize)> = spikes.collect();
     let mut bins = vec![0.0; (end / BIN).ceil() as usize];
     for (time, _) in &spikes {

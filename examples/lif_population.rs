@@ -64,14 +64,15 @@ fn population(device: &Device) -> Result<Controller, Box<dyn Error>> {
     let synapses = TracedSynapsesConfig { kernel, tau: 5.0.into(), ..Default::default() };
     // 200 pA bring a unit from its rest at −60 mV to the threshold of −40 mV.
     let soma = AdaptiveLeakySomaConfig { cooldown: Some(3.0.into()), ..Default::default() };
-    let config = NeuronConfig { units: vec![UNITS], seed: Some(1), inhibitory_rate: 0.0, ..Default::default() }
-        .with(ModuleSpec::new("spiker", &spiker).input("signal", "__call__.signal"))
-        .with(ModuleSpec::new("synapses", &synapses).input("spikes", "spiker.spikes"))
-        .with(
-            ModuleSpec::new("soma", &soma)
-                .input("current", "synapses.currents")
-                .output("out_spikes", "spikes"),
-        );
+    let config =
+        NeuronConfig { units: vec![UNITS], seed: Some(1), inhibitory_rate: 0.0, ..Default::default() }
+            .with(ModuleSpec::new("spiker", &spiker).input("signal", "__call__.signal"))
+            .with(ModuleSpec::new("synapses", &synapses).input("spikes", "spiker.spikes"))
+            .with(
+                ModuleSpec::new("soma", &soma)
+                    .input("current", "synapses.currents")
+                    .output("out_spikes", "spikes"),
+            );
     let inputs = InputShapes::default().with("signal", Shape::new(PayloadKind::Floats, &[INPUTS]));
     Ok(config.build(&inputs, 1, &Context::new("", device))?)
 }

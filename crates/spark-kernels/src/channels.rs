@@ -184,7 +184,10 @@ pub(crate) fn step<B: StepOps>(
         Some(mask) => {
             let inhibiting = spikes.clone() * mask.lift(2);
             let exciting = spikes - inhibiting.clone();
-            (follow(e, excitatory, Some(arriving(exciting))), follow(i, inhibitory, Some(arriving(inhibiting))))
+            (
+                follow(e, excitatory, Some(arriving(exciting))),
+                follow(i, inhibitory, Some(arriving(inhibiting))),
+            )
         }
         None => (follow(e, excitatory, Some(arriving(spikes))), follow(i, inhibitory, None)),
     };

@@ -69,12 +69,8 @@ impl Balanced {
     /// See [`Balanced`].
     pub fn config(self, units: usize) -> NeuronConfig {
         let connectivity = Connectivity::Probability { probability: (IN_DEGREE / units as f32).min(1.0) };
-        let neuron = NeuronConfig {
-            dt: DT,
-            units: vec![units],
-            inhibitory_rate: 0.2,
-            ..NeuronConfig::default()
-        };
+        let neuron =
+            NeuronConfig { dt: DT, units: vec![units], inhibitory_rate: 0.2, ..NeuronConfig::default() };
         let soma = AdaptiveLeakySomaConfig {
             potential_rest: self.rest().into(),
             potential_reset: RESET.into(),
@@ -128,8 +124,7 @@ impl Balanced {
             *plane = TensorData::new(values, plane.shape().clone());
             Ok(())
         };
-        let potentials =
-            Initializer::Uniform { min: RESET - self.rest(), max: THRESHOLD - self.rest() };
+        let potentials = Initializer::Uniform { min: RESET - self.rest(), max: THRESHOLD - self.rest() };
         draw("soma.potential", potentials, f32::MIN)?;
         if self == Self::Coba {
             // As in Brian2's benchmark of this network: g_e = (4 ± 1.5) and g_i = (20 ± 12) leaks.

@@ -35,7 +35,8 @@ const STEPS: usize = 2000;
 const BASELINE_STEPS: usize = 10;
 
 fn measure(model: Balanced, bench: &Bench) -> Result<Measurement> {
-    let mut network = model.config(UNITS).build(&InputShapes::default(), 1, &Context::new("", &bench.device))?;
+    let mut network =
+        model.config(UNITS).build(&InputShapes::default(), 1, &Context::new("", &bench.device))?;
     model.start(&mut network, 1)?;
     for _ in 0..WARM_UP {
         network.step(PortValues::default())?;
@@ -77,12 +78,11 @@ fn dense(model: Balanced, device: &Device) -> impl FnMut() + use<> {
         Balanced::Cuba => ([16.2, 90.0], -49.0),
         Balanced::Coba => ([6.0, 67.0], -60.0),
     };
-    let [from_e, from_i] = [
-        kernel("excitatory", EXCITATORY, weights[0]),
-        kernel("inhibitory", UNITS - EXCITATORY, weights[1]),
-    ];
+    let [from_e, from_i] =
+        [kernel("excitatory", EXCITATORY, weights[0]), kernel("inhibitory", UNITS - EXCITATORY, weights[1])];
     let zeros = Tensor::<2>::zeros([1, UNITS], device);
-    let (mut e, mut i, mut v, mut since) = (zeros.clone(), zeros.clone(), zeros.clone(), zeros.clone() + 50.0);
+    let (mut e, mut i, mut v, mut since) =
+        (zeros.clone(), zeros.clone(), zeros.clone(), zeros.clone() + 50.0);
     let mut spikes = zeros;
     move || {
         let [exciting, inhibiting] =

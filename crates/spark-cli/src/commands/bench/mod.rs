@@ -111,8 +111,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let (suite, args, workloads) = match &args.suite {
         Suite::Kernels(args) => ("kernels", args, [scans::WORKLOADS, kernels::WORKLOADS].concat()),
         Suite::Sim(args) => {
-            let workloads =
-                [sim::WORKLOADS, synapses::WORKLOADS, rules::WORKLOADS, brains::WORKLOADS, balanced::WORKLOADS];
+            let workloads = [
+                sim::WORKLOADS,
+                synapses::WORKLOADS,
+                rules::WORKLOADS,
+                brains::WORKLOADS,
+                balanced::WORKLOADS,
+            ];
             ("sim", args, workloads.concat())
         }
         Suite::Train(args) => ("train", args, train::WORKLOADS.to_vec()),

@@ -148,8 +148,7 @@ impl SparseConnections {
         let pattern = SparsePattern::new(offsets, targets, post, &device).expect("counted rows");
         match &self.delays {
             Some(delays) => {
-                let delays: Vec<u32> =
-                    host(delays, self.max).into_iter().map(|delay| delay.max(1)).collect();
+                let delays: Vec<u32> = host(delays, self.max).into_iter().map(|delay| delay.max(1)).collect();
                 pattern.with_delays(&delays, self.max).expect("delays within bounds")
             }
             None => pattern,

@@ -13,10 +13,7 @@ fn channels(delays: serde_json::Value) -> serde_json::Value {
 }
 
 /// The weights as a kernel `[pre, post]`, and delays between the same units where there are any.
-fn written_densely(
-    connections: &SparseConnections,
-    batch: usize,
-) -> (Tensor<2>, Option<Running<N2NDelays>>) {
+fn written_densely(connections: &SparseConnections, batch: usize) -> (Tensor<2>, Option<Running<N2NDelays>>) {
     let pattern = connections.pattern();
     let delays = connections.delays.as_ref().map(|steps| {
         let steps = pattern.to_dense(steps.val().float()).int().clamp(1, 8);
@@ -143,7 +140,9 @@ fn gradients_reach_the_weights_and_scales_of_channels() {
         let expected: Vec<f32> = sources
             .iter::<i64>()
             .map(|source| signs[source as usize])
-            .map(|sign| sign * (1.0 + twice * if sign > 0.0 { (-0.25f32).exp() } else { (-1.0f32 / 6.0).exp() }))
+            .map(|sign| {
+                sign * (1.0 + twice * if sign > 0.0 { (-0.25f32).exp() } else { (-1.0f32 / 6.0).exp() })
+            })
             .collect();
         let found: Vec<f32> = weights.grad(&gradients).unwrap().into_data().iter().collect();
         close(&found, &expected, "weights");
