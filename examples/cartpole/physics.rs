@@ -90,7 +90,10 @@ mod tests {
         assert!((right.velocity - 8.0 / 41.0).abs() < 1e-12, "{right:?}");
         assert!((right.angular_velocity + 12.0 / 41.0).abs() < 1e-12, "{right:?}");
         let left = CartPole::default().step(Push::Left);
-        assert_eq!(left, CartPole { velocity: -right.velocity, angular_velocity: -right.angular_velocity, ..left });
+        assert_eq!(
+            left,
+            CartPole { velocity: -right.velocity, angular_velocity: -right.angular_velocity, ..left }
+        );
     }
 
     /// The energy of pole and cart changes by the work of the force, up to the error of Euler's method.
@@ -116,7 +119,11 @@ mod tests {
 
     #[test]
     fn an_episode_ends_at_the_end_of_the_track_and_when_the_pole_falls() {
-        let at = |position: f64, degrees: f64| CartPole { position, angle: degrees.to_radians(), ..Default::default() };
+        let at = |position: f64, degrees: f64| CartPole {
+            position,
+            angle: degrees.to_radians(),
+            ..Default::default()
+        };
         assert!(!at(2.39, 11.9).is_over() && !at(-2.39, -11.9).is_over());
         assert!(at(2.41, 0.0).is_over() && at(0.0, -12.1).is_over());
     }

@@ -84,7 +84,8 @@ impl Player {
     /// A brain as the model describes it.
     pub fn new(model: &Model, device: &Device) -> Result<Self> {
         let inputs = model.declared_inputs().context("the model cannot be built")?;
-        let brain = model.build(&inputs, 1, &Context::new("", device)).context("the model cannot be built")?;
+        let brain =
+            model.build(&inputs, 1, &Context::new("", device)).context("the model cannot be built")?;
         Ok(Self { brain, device: device.clone(), ema: 0.0, steps: 0 })
     }
 

@@ -1,9 +1,15 @@
 //! Model files: Spark's own JSON, and the `.scfg` of the Python framework.
 
 mod json;
+pub mod scfg;
+mod tree;
+mod xz;
 
 use spark_core::model::Model;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+
+use tree::Wrong;
 
 /// The largest model file that is read, in bytes; packed files are measured unpacked.
 pub const LARGEST: u64 = 256 << 20;
@@ -54,7 +60,13 @@ pub enum ModelFileError {
     },
 }
 
-/// Reads a model: `.scfg` by its name, anything else as JSON.
+impl ModelFileError {
+    fn content(path: &Path, Wrong { field, message }: Wrong) -> Self {
+        Self::Content { path: path.to_owned(), field, message }
+    }
+}
+
+/// Reads a model: `.scfg` by its name, anything else as JSON, of either layout.
 ///
 /// # Errors
 /// When the file cannot be read, is too large, or holds no model.
@@ -73,11 +85,19 @@ pub enum ModelFileError {
 /// ```
 pub fn read(path: &Path) -> Result<Loaded, ModelFileError> {
     let io = |source| ModelFileError::Io { path: path.to_owned(), source };
-    if std::fs::metadata(path).map_err(io)?.len() > LARGEST {
-        return Err(ModelFileError::TooLarge { path: path.to_owned(), limit: LARGEST });
+    let large = || ModelFileError::TooLarge { path: path.to_owned(), limit: LARGEST };
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).map_err(io)?.take(LARGEST + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(large());
     }
-    let bytes = std::fs::read(path).map_err(io)?;
-    json::read(&bytes, path)
+    let wrong = |wrong| ModelFileError::content(path, wrong);
+    if is_scfg(path) {
+        let unpacked =
+            xz::unpack(&bytes, LARGEST).map_err(|error| wrong(Wrong::new(".", error.to_string())))?;
+        return scfg::read(&unpacked.ok_or_else(large)?).map_err(wrong);
+    }
+    if scfg::is_unpacked(&bytes) { scfg::read(&bytes).map_err(wrong) } else { json::read(&bytes, path) }
 }
 
 /// Writes a model: `.scfg` by its name, anything else as JSON. Returns what could not be put the same way, each
@@ -85,12 +105,36 @@ pub fn read(path: &Path) -> Result<Loaded, ModelFileError> {
 ///
 /// # Errors
 /// When there is a file and `overwrite` is not set, or it cannot be written; nothing is written then.
+///
+/// # Examples
+/// ```
+/// use spark_core::model::Model;
+/// # use spark_nn as _;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("brain.scfg");
+/// let mut model = Model::new("Brain", Default::default());
+/// model.metadata.insert("author".to_owned(), "an example".into());
+/// assert!(spark_io::model::write(&path, &model, false)?.is_empty());
+/// let read = spark_io::model::read(&path)?.model;
+/// assert!(read.metadata == model.metadata && read.diff(&model)?.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn write(path: &Path, model: &Model, overwrite: bool) -> Result<Vec<String>, ModelFileError> {
     if path.exists() && !overwrite {
         return Err(ModelFileError::Exists { path: path.to_owned() });
     }
-    let (bytes, notes) = (json::write(model), Vec::new());
-    crate::write_atomically(path, &bytes)
-        .map_err(|source| ModelFileError::Io { path: path.to_owned(), source })?;
+    let io = |source| ModelFileError::Io { path: path.to_owned(), source };
+    let (bytes, notes) = if is_scfg(path) {
+        let (text, notes) = scfg::write(model).map_err(|wrong| ModelFileError::content(path, wrong))?;
+        (xz::pack(&text).map_err(io)?, notes)
+    } else {
+        (json::write(model), Vec::new())
+    };
+    crate::write_atomically(path, &bytes).map_err(io)?;
     Ok(notes)
+}
+
+fn is_scfg(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("scfg"))
 }

@@ -1,6 +1,6 @@
 //! Modules at work.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use spark_core::component::{Footprint, Instance};
 use spark_core::model::Wire;
 use spark_core::payload::{
@@ -13,7 +13,9 @@ use spark_core::state::{Saved, StateError};
 use std::borrow::Cow;
 use std::mem;
 
-use super::assembly::exchanged;
+use super::layout::{Effect, Layout, Read};
+use super::saved;
+use super::schedule::Schedule;
 use super::wiring::{self, Feed, Order, Wired};
 
 /// The mask of a neuron, as others read it.
@@ -38,57 +40,47 @@ pub struct Part {
     pub effects: Vec<Feed>,
 }
 
-/// Where a payload is read.
-#[derive(Clone, Debug)]
-enum Read {
-    Call(usize),
-    /// A slot; the last reader takes what is there, so that whoever made it is alone with its tensors.
-    Slot {
-        slot: usize,
-        take: bool,
-    },
-    /// A property of a node; taken where the effect of the same node writes it back after the step.
-    Property {
-        node: usize,
-        name: &'static str,
-        take: bool,
-    },
-    Mask,
-}
-
 /// A module that runs.
-struct Node {
-    name: &'static str,
-    instance: Box<dyn Instance>,
+pub(super) struct Node {
+    pub name: &'static str,
+    pub instance: Box<dyn Instance>,
     feeds: Vec<(&'static str, Vec<Read>)>,
     /// Its first slot; its outputs have slots in a row.
-    first: usize,
-    outputs: Vec<(Cow<'static, str>, Shape)>,
+    pub first: usize,
+    pub outputs: Vec<(Cow<'static, str>, Shape)>,
+    /// Inputs of the step under way.
+    waiting: PortValues,
+    /// Outputs of the step under way.
+    given: PortValues,
 }
 
-/// Something that writes a property after a step.
-struct Effect {
-    node: usize,
-    property: &'static str,
-    read: Read,
+impl Node {
+    /// Steps on what waits.
+    pub fn run(&mut self) {
+        self.given = self.instance.forward(mem::take(&mut self.waiting));
+    }
+}
+
+/// Whether a feed takes a property that others own.
+fn takes(reads: &[Read]) -> bool {
+    matches!(reads, [Read::Property { take: true, .. }])
 }
 
 /// Modules wired to one another, stepped as one: what [`NeuronConfig`](super::NeuronConfig) and
 /// [`BrainConfig`](super::BrainConfig) describe.
 pub struct Controller {
-    nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
     when: Order,
     calls: Vec<(&'static str, Shape)>,
-    slots: Vec<Option<Payload>>,
-    /// Where modules write that all read what was there before.
-    fresh: Vec<Option<Payload>>,
+    pub(super) slots: Vec<Option<Payload>>,
+    schedule: Schedule,
     effects: Vec<Effect>,
     outputs: Vec<(&'static str, Read)>,
-    mask: Option<Tensor<1>>,
+    pub(super) mask: Option<Tensor<1>>,
     interface: Interface,
     output_shapes: Vec<Shape>,
     batch: usize,
-    device: Device,
+    pub(super) device: Device,
     /// Inputs of the step under way.
     external: Vec<Option<Payload>>,
 }
@@ -151,7 +143,8 @@ impl Controller {
             .zip(&layout.first)
             .map(|((part, feeds), first)| {
                 let (name, outputs) = (intern(&part.name), part.outputs);
-                Some(Node { name, instance: part.instance, feeds, first: *first, outputs })
+                let (waiting, given) = Default::default();
+                Some(Node { name, instance: part.instance, feeds, first: *first, outputs, waiting, given })
             })
             .collect();
         let in_order = wired.order.iter().map(|place| nodes[*place].take().expect("runs once"));
@@ -161,7 +154,7 @@ impl Controller {
             external: calls.iter().map(|_| None).collect(),
             calls,
             slots: (0..slots).map(|_| None).collect(),
-            fresh: (0..slots).map(|_| None).collect(),
+            schedule: Schedule::default(),
             effects,
             outputs,
             mask,
@@ -170,6 +163,10 @@ impl Controller {
             batch,
             device,
         };
+        let takes_any = controller.nodes.iter().any(|node| node.feeds.iter().any(|(_, reads)| takes(reads)));
+        if controller.when == Order::Latency && !takes_any {
+            controller.schedule = Schedule::new(controller.nodes.len(), &controller.device);
+        }
         controller.fill_slots();
         controller
     }
@@ -246,20 +243,17 @@ impl Controller {
     }
 
     fn advance(&mut self) -> PortValues {
-        for at in 0..self.nodes.len() {
-            let inputs = self.gather(at);
-            let node = &mut self.nodes[at];
-            let outputs = node.instance.forward(inputs);
-            let into = match self.when {
-                Order::Dependencies => &mut self.slots,
-                Order::Latency => &mut self.fresh,
-            };
-            for (slot, (_, payload)) in (node.first..).zip(outputs) {
-                into[slot] = Some(payload);
+        match self.when {
+            Order::Dependencies => {
+                for at in 0..self.nodes.len() {
+                    let inputs = self.gather(at, true);
+                    let node = &mut self.nodes[at];
+                    for (slot, (_, payload)) in (node.first..).zip(node.instance.forward(inputs)) {
+                        self.slots[slot] = Some(payload);
+                    }
+                }
             }
-        }
-        if self.when == Order::Latency {
-            mem::swap(&mut self.slots, &mut self.fresh);
+            Order::Latency => self.advance_all(),
         }
         self.apply_effects();
         let mut outputs = PortValues::default();
@@ -270,10 +264,34 @@ impl Controller {
         outputs
     }
 
-    fn gather(&mut self, at: usize) -> PortValues {
+    /// Steps modules that all read what was there before: first everything is read, then they run, several at
+    /// a time where that pays.
+    fn advance_all(&mut self) {
+        for at in 0..self.nodes.len() {
+            self.nodes[at].waiting = self.gather(at, false);
+        }
+        if !self.schedule.run_in_parallel(&mut self.nodes) {
+            for at in 0..self.nodes.len() {
+                self.gather_taken(at);
+                let node = &mut self.nodes[at];
+                self.schedule.timed(at, || node.run());
+            }
+        }
+        for node in &mut self.nodes {
+            for (slot, (_, payload)) in (node.first..).zip(mem::take(&mut node.given)) {
+                self.slots[slot] = Some(payload);
+            }
+        }
+    }
+
+    /// What a module reads; without what it takes from others unless `taken` is set.
+    fn gather(&mut self, at: usize, taken: bool) -> PortValues {
         let feeds = mem::take(&mut self.nodes[at].feeds);
         let mut inputs = PortValues::default();
         for (port, reads) in &feeds {
+            if !taken && takes(reads) {
+                continue;
+            }
             let payload = match reads.as_slice() {
                 [read] => self.fetch(read),
                 reads => Some(Payload::join(reads.iter().filter_map(|read| self.fetch(read)).collect())),
@@ -284,6 +302,19 @@ impl Controller {
         }
         self.nodes[at].feeds = feeds;
         inputs
+    }
+
+    /// Takes what a module has to itself from others that have run.
+    fn gather_taken(&mut self, at: usize) {
+        for feed in 0..self.nodes[at].feeds.len() {
+            let (port, reads) = &self.nodes[at].feeds[feed];
+            if takes(reads) {
+                let (port, read) = (*port, reads[0].clone());
+                if let Some(payload) = self.fetch(&read) {
+                    self.nodes[at].waiting.put(port, payload);
+                }
+            }
+        }
     }
 
     fn fetch(&mut self, read: &Read) -> Option<Payload> {
@@ -411,140 +442,17 @@ impl Instance for Controller {
         self.nodes[node].instance.take_property(rest)
     }
 
-    /// States and kernels by path, such as `pool.soma.potential` and `pool.synapses.kernel` (`[post, pre]`), the
-    /// inhibition mask, and what modules read in the next step (`pool>out_spikes`).
     fn save(&self) -> Saved {
-        let mut saved = Saved::new();
-        for node in &self.nodes {
-            let prefixed = |(path, data): (String, TensorData)| (format!("{}.{path}", node.name), data);
-            saved.extend(node.instance.save().into_iter().map(prefixed));
-            for property in node.instance.properties().iter().filter(|property| property.writable) {
-                let value = node.instance.property(property.name).ok();
-                if let Some(data) = value.as_ref().and_then(exchanged) {
-                    saved.insert(format!("{}.{}", node.name, property.name), data);
-                }
-            }
-            for (place, (port, _)) in node.outputs.iter().enumerate() {
-                if let Some(data) = self.slots[node.first + place].as_ref().and_then(plane) {
-                    saved.insert(format!("{}>{port}", node.name), data);
-                }
-            }
-        }
-        if let Some(mask) = &self.mask {
-            saved.insert(INHIBITION_MASK.name.to_owned(), mask.to_data());
-        }
-        saved
+        saved::save(self)
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), StateError> {
         let before = self.save();
-        let result = self.load(saved);
+        let result = saved::load(self, saved);
         if result.is_err() {
-            self.load(&before).expect("what was saved a moment ago fits");
+            saved::load(self, &before).expect("what was saved a moment ago fits");
         }
         result
-    }
-}
-
-impl Controller {
-    fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
-        let mut left = saved.clone();
-        if let Some(mask) = &mut self.mask {
-            let path = INHIBITION_MASK.name;
-            let data = left.remove(path).ok_or_else(|| StateError::Missing(path.to_owned()))?;
-            let shape = mask.dims();
-            fits(path, &data, &shape)?;
-            *mask = Tensor::from_data(data.convert::<f32>(), &self.device);
-        }
-        for node in &mut self.nodes {
-            let own = format!("{}.", node.name);
-            let mut inside: Saved = Saved::new();
-            left.retain(|path, data| match path.strip_prefix(&own) {
-                Some(rest) => {
-                    inside.insert(rest.to_owned(), data.clone());
-                    false
-                }
-                None => true,
-            });
-            let full = |error: StateError| error.within(node.name);
-            let writable: Vec<PropertySpec> =
-                node.instance.properties().iter().filter(|property| property.writable).copied().collect();
-            for property in writable {
-                let Some(now) = node.instance.property(property.name).ok().as_ref().and_then(exchanged)
-                else {
-                    continue;
-                };
-                let data = inside.remove(property.name);
-                let data = data.ok_or_else(|| full(StateError::Missing(property.name.to_owned())))?;
-                fits(property.name, &data, &now.shape()[..]).map_err(full)?;
-                let value = received(property.kind, data, &self.device);
-                node.instance.set_property(property.name, value).map_err(|error| {
-                    full(StateError::Content { path: property.name.to_owned(), message: error.to_string() })
-                })?;
-            }
-            node.instance.restore(&inside).map_err(full)?;
-            for (place, (port, _)) in node.outputs.iter().enumerate() {
-                let slot = &mut self.slots[node.first + place];
-                let path = format!("{}>{port}", node.name);
-                let Some(data) = left.remove(&path) else { continue };
-                let Some(payload) = slot else { continue };
-                let now = plane(payload).ok_or_else(|| StateError::Unknown(path.clone()))?;
-                fits(&path, &data, &now.shape()[..])?;
-                rewrite(payload, data, &self.device);
-            }
-        }
-        match left.into_keys().next() {
-            None => Ok(()),
-            Some(path) => Err(StateError::Unknown(path)),
-        }
-    }
-}
-
-fn fits(path: &str, data: &TensorData, expected: &[usize]) -> Result<(), StateError> {
-    let path = path.to_owned();
-    if data.shape()[..] != *expected {
-        return Err(StateError::Shape { path, found: data.shape().to_vec(), expected: expected.to_vec() });
-    }
-    if data.iter::<f64>().any(|value| !value.is_finite()) {
-        return Err(StateError::Content { path, message: "holds a number that is not finite".to_owned() });
-    }
-    Ok(())
-}
-
-/// A kernel that was exchanged as `[post, pre]`.
-fn received(kind: PayloadKind, data: TensorData, device: &Device) -> Payload {
-    match kind {
-        PayloadKind::DelayKernel => {
-            DelayKernel(Tensor::<2, Int>::from_data(data.convert::<i64>(), device).transpose()).into()
-        }
-        _ => Kernel(Tensor::<2>::from_data(data.convert::<f32>(), device).transpose()).into(),
-    }
-}
-
-/// What there is to save of a payload that waits to be read.
-fn plane(payload: &Payload) -> Option<TensorData> {
-    match payload {
-        Payload::Spikes(spikes) => spikes.units().map(Tensor::into_data),
-        Payload::Currents(Currents(x)) | Payload::Potentials(Potentials(x)) | Payload::Floats(Floats(x)) => {
-            Some(x.to_data())
-        }
-        Payload::Integers(Integers(x)) => Some(x.to_data()),
-        Payload::Mask(_) | Payload::IntegerMask(_) | Payload::Kernel(_) | Payload::DelayKernel(_) => None,
-    }
-}
-
-fn rewrite(payload: &mut Payload, data: TensorData, device: &Device) {
-    let float = |data: TensorData| Tensor::<2>::from_data(data.convert::<f32>(), device);
-    match payload {
-        Payload::Spikes(spikes) => {
-            let inhibitory = spikes.inhibitory.take();
-            *spikes = Spikes::new(float(data)).with_inhibitory(inhibitory);
-        }
-        Payload::Currents(Currents(x)) | Payload::Potentials(Potentials(x)) | Payload::Floats(Floats(x)) => {
-            *x = float(data);
-        }
-        Payload::Integers(Integers(x)) => *x = Tensor::from_data(data, device),
-        Payload::Mask(_) | Payload::IntegerMask(_) | Payload::Kernel(_) | Payload::DelayKernel(_) => {}
     }
 }
 
@@ -591,155 +499,4 @@ fn idle(
     let outputs = instance.forward(inputs);
     instance.reset();
     outputs.into_iter().nth(place).map(|(_, payload)| payload)
-}
-
-/// Where every output of every module has its slot, and who reads it last.
-struct Layout {
-    /// The first slot of each module, as they are listed.
-    first: Vec<usize>,
-    slots: usize,
-    /// When each module runs.
-    position: Vec<usize>,
-}
-
-impl Layout {
-    fn new(parts: &[Part], wired: &Wired) -> Self {
-        let mut slots = 0;
-        let first = parts.iter().map(|part| {
-            slots += part.outputs.len();
-            slots - part.outputs.len()
-        });
-        let first = first.collect();
-        let mut position = vec![0; parts.len()];
-        for (at, place) in wired.order.iter().enumerate() {
-            position[*place] = at;
-        }
-        Self { first, slots, position }
-    }
-
-    fn slot(&self, parts: &[Part], module: usize, port: &str) -> usize {
-        let place = parts[module].outputs.iter().position(|(name, _)| name == port);
-        self.first[module] + place.expect("wiring is checked")
-    }
-
-    /// Every read of a slot by a module: the module that makes it, the reader, and its place among the reads
-    /// of that reader.
-    fn readers(&self, parts: &[Part], slot: usize) -> Vec<(usize, usize)> {
-        let mut readers = Vec::new();
-        for (place, part) in parts.iter().enumerate() {
-            for (count, source) in part.feeds.iter().flat_map(|feed| &feed.sources).enumerate() {
-                if let wiring::Source::Port { module, port } = source
-                    && self.slot(parts, *module, port) == slot
-                {
-                    readers.push((place, count));
-                }
-            }
-        }
-        readers
-    }
-
-    /// Whether a read is the last one before the slot is written again.
-    fn takes(&self, parts: &[Part], wired: &Wired, maker: usize, slot: usize, read: (usize, usize)) -> bool {
-        let key = |(place, count): &(usize, usize)| (self.position[*place], *count);
-        let readers = self.readers(parts, slot);
-        let late = |reader: &&(usize, usize)| match wired.when {
-            Order::Latency => true,
-            Order::Dependencies => self.position[reader.0] <= self.position[maker],
-        };
-        if let Some(last) = readers.iter().filter(late).max_by_key(|reader| key(reader)) {
-            return *last == read;
-        }
-        let given = wired.outputs.iter().any(|output| self.slot(parts, output.module, &output.port) == slot);
-        let written = self.written_from(parts, slot).is_some();
-        !given && !written && readers.iter().max_by_key(|reader| key(reader)) == Some(&read)
-    }
-
-    /// The effect that reads a slot.
-    fn written_from(&self, parts: &[Part], slot: usize) -> Option<(usize, String)> {
-        let effects = parts
-            .iter()
-            .enumerate()
-            .flat_map(|(owner, part)| part.effects.iter().map(move |effect| (owner, effect)));
-        let mut effects = effects.filter(|(_, effect)| {
-            matches!(effect.sources.as_slice(), [wiring::Source::Port { module, port }]
-                if self.slot(parts, *module, port) == slot)
-        });
-        effects.next().map(|(owner, effect)| (owner, effect.port.clone()))
-    }
-
-    fn reads(&self, place: usize, parts: &[Part], wired: &Wired) -> Vec<(&'static str, Vec<Read>)> {
-        let mut count = 0;
-        let mut read = |source: &wiring::Source| {
-            let at = count;
-            count += 1;
-            match source {
-                wiring::Source::Call(place) => Read::Call(*place),
-                wiring::Source::Mask => Read::Mask,
-                wiring::Source::Port { module, port } => {
-                    let slot = self.slot(parts, *module, port);
-                    Read::Slot { slot, take: self.takes(parts, wired, *module, slot, (place, at)) }
-                }
-                wiring::Source::Property { module, name } => {
-                    let take = self.takes_property(place, *module, name, parts);
-                    Read::Property { node: self.position[*module], name: intern(name), take }
-                }
-            }
-        };
-        let feeds = parts[place].feeds.iter();
-        feeds.map(|feed| (intern(&feed.port), feed.sources.iter().map(&mut read).collect())).collect()
-    }
-
-    /// Whether a module may take a property out: it is the only one that reads it, its owner has run, and an
-    /// effect of this module writes it back.
-    fn takes_property(&self, reader: usize, owner: usize, name: &str, parts: &[Part]) -> bool {
-        let sources = parts.iter().flat_map(|part| part.feeds.iter().chain(&part.effects));
-        let reads = sources.flat_map(|feed| &feed.sources).filter(|source| {
-            matches!(source, wiring::Source::Property { module, name: read } if *module == owner && read == name)
-        });
-        let back = parts[owner].effects.iter().filter(|effect| effect.port == name).any(|effect| {
-            matches!(effect.sources.as_slice(), [wiring::Source::Port { module, .. }] if *module == reader)
-        });
-        back && reads.count() == 1 && self.position[owner] < self.position[reader]
-    }
-
-    fn effects(&self, parts: &[Part], wired: &Wired) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        for (owner, part) in parts.iter().enumerate() {
-            for effect in &part.effects {
-                let read = match effect.sources.as_slice() {
-                    [wiring::Source::Call(place)] => Read::Call(*place),
-                    [wiring::Source::Mask] => Read::Mask,
-                    [wiring::Source::Port { module, port }] => {
-                        let slot = self.slot(parts, *module, port);
-                        let read_later = !self.readers(parts, slot).is_empty();
-                        let late = wired.when == Order::Latency
-                            || self
-                                .readers(parts, slot)
-                                .iter()
-                                .any(|reader| self.position[reader.0] <= self.position[*module]);
-                        let given = wired
-                            .outputs
-                            .iter()
-                            .any(|output| self.slot(parts, output.module, &output.port) == slot);
-                        Read::Slot { slot, take: !given && !(read_later && late) }
-                    }
-                    [wiring::Source::Property { module, name }] => {
-                        Read::Property { node: self.position[*module], name: intern(name), take: false }
-                    }
-                    _ => continue,
-                };
-                effects.push(Effect { node: self.position[owner], property: intern(&effect.port), read });
-            }
-        }
-        effects
-    }
-
-    /// Outputs are few and cheap to copy, and so their slots stay readable.
-    fn outputs(&self, parts: &[Part], wired: &Wired) -> Vec<(&'static str, Read)> {
-        let read = |output: &wiring::Output| {
-            let slot = self.slot(parts, output.module, &output.port);
-            (intern(&output.name), Read::Slot { slot, take: false })
-        };
-        wired.outputs.iter().map(read).collect()
-    }
 }

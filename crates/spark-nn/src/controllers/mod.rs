@@ -10,6 +10,9 @@
 mod assembly;
 mod config;
 mod controller;
+mod layout;
+mod saved;
+mod schedule;
 mod wiring;
 
 pub use config::{BrainConfig, NeuronConfig};

@@ -1,11 +1,11 @@
 //! Whole neurons and brains, step by step as a user runs them.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use serde_json::{Map, json};
 use spark::burn::tensor::{Tensor, TensorData};
 use spark::core::component::{ComponentConfig, Context, Instance};
-use spark::core::model::ModuleSpec;
-use spark::core::payload::{Kernel, Payload, PayloadKind, Shape, Spikes};
+use spark::core::model::{Model, ModuleSpec};
+use spark::core::payload::{Floats, Kernel, Payload, PayloadKind, Shape, Spikes};
 use spark::core::ports::{InputShapes, PortValues};
 use spark::nn::components::delays::N2NDelaysConfig;
 use spark::nn::components::plasticity::{HebbianRuleConfig, QuadrupletRuleConfig, ZenkeRuleConfig};
@@ -62,6 +62,11 @@ pub const WORKLOADS: &[Workload] = &[
         name: "lif_traced_delays_hebbian_1024",
         baseline: DENSE,
         run: |bench| Neuron { rule: Some(Rule::Hebbian), ..Neuron::delayed(1024) }.measure(bench),
+    },
+    Workload {
+        name: "cartpole_brain",
+        baseline: "the same brain, composed of Burn operations",
+        run: cartpole,
     },
 ];
 
@@ -143,6 +148,9 @@ impl Neuron {
             Rule::Zenke => ModuleSpec::new("rule", &ZenkeRuleConfig::default()),
             Rule::Quadruplet => ModuleSpec::new("rule", &QuadrupletRuleConfig::default()),
         };
+        let mut rule = rule;
+        // Slow, so that units go on firing as the weights were set for.
+        rule.config.fields.insert("eta".to_owned(), json!(1e-6));
         let rule = rule
             .input("pre_spikes", arriving)
             .input("post_spikes", "soma.spikes")
@@ -239,6 +247,41 @@ impl Neuron {
             since = (since.clone() + 1.0) * (-spikes + 1.0);
         }
     }
+}
+
+/// The brain of the example `cartpole`, learning as it does during an episode.
+fn cartpole(bench: &Bench) -> Result<Measurement> {
+    let model: Model = serde_json::from_str(include_str!("../../../../../examples/models/cartpole.json"))?;
+    let shapes = model.declared_inputs()?;
+    let inputs = |step: usize, device: &Device| {
+        let signal = |phase: f32| 0.4 * (step as f32 * 0.01 + phase).sin();
+        let signal: Vec<f32> = (0..4).map(|entry| signal(entry as f32)).collect();
+        let mut values = PortValues::default();
+        values.put("signal", Floats(Tensor::from_data(TensorData::new(signal, [1, 4]), device)));
+        for (port, modulation) in
+            [("mod_a_ex", -1e-4), ("mod_b_ex", -1e-4), ("mod_a_in", -2.5e-5), ("mod_b_in", -2.5e-5)]
+        {
+            values.put(port, Floats(Tensor::full([1, 1], modulation, device)));
+        }
+        values
+    };
+    let device = &bench.device;
+    // On an autodiff device every operation runs its composed body.
+    let composed = device.clone().autodiff();
+    let [mut ours, mut theirs] =
+        [device, &composed].map(|device| model.build(&shapes, 1, &Context::new("", device)));
+    let (ours, theirs) = (ours.as_mut().map_err(|error| anyhow!("{error}"))?, &mut theirs);
+    let fed: Vec<PortValues> = (0..500).map(|step| inputs(step / 50 * 50, device)).collect();
+    let fed_composed: Vec<PortValues> = (0..500).map(|step| inputs(step / 50 * 50, &composed)).collect();
+    per_step(
+        bench,
+        500,
+        |step| Ok(drop(ours.step(fed[step % fed.len()].clone())?)),
+        |step| {
+            let theirs = theirs.as_mut().map_err(|error| anyhow!("{error}"))?;
+            Ok(drop(theirs.step(fed_composed[step % fed_composed.len()].clone())?))
+        },
+    )
 }
 
 fn soma<C: ComponentConfig>(config: &C) -> ModuleSpec {
