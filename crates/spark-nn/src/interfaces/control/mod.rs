@@ -1,9 +1,9 @@
-//! Joining, picking, averaging and holding back of payloads.
+//! Joining, picking, averaging and gating of payloads.
 //!
 //! [`Concat`](ConcatConfig) and [`Sampler`] take any number of payloads of any one type: their input ports
 //! have the names that the wiring gives them, in its order.
 
-mod dead_zone;
+mod gate;
 mod join;
 mod sampler;
 mod signals;
@@ -11,7 +11,7 @@ mod signals;
 use spark_core::payload::{Payload, Shape};
 use spark_core::ports::{InputShapes, PortError};
 
-pub use dead_zone::{DeadZone, DeadZoneConfig, DeadZoneInputs, DeadZoneOutputs};
+pub use gate::{SignalGate, SignalGateConfig, SignalGateInputs, SignalGateOutputs};
 pub use join::{ConcatConfig, ConcatReshapeConfig, Join, JoinOutputs};
 pub use sampler::{Sampler, SamplerConfig, SamplerOutputs};
 pub use signals::{
