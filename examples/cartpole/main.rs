@@ -5,6 +5,32 @@
 //! cargo run --release --example cartpole -- --seeds 1..10 --out runs/cartpole
 //! cargo run --release --example cartpole -- --play runs/cartpole/seed_1.safetensors
 //! ```
+//!
+//! The brain of `examples/models/cartpole.json` has two sides of 256 excitatory and 64 inhibitory units, one for
+//! each direction of a push; the side that is more active wins. Every synapse has a delay of its own and learns
+//! by the quadruplet rule with a third factor, which is nearly nothing while the pole stands and for an instant
+//! after a fall says which side should have been less active ([`protocol`]). There is no teacher for single
+//! steps, no gradient and no memory of episodes.
+//!
+//! # What made it forget
+//! The protocol comes from the Python framework spark-snn 1.0.0, whose run in `float16` learnt and did not
+//! forget. The same equations in `f32` reach a mean of 350 steps as well, but often lose it again, for two
+//! reasons, which the module `release` of the model, a `SignalGate` on the way of the third factor to the rule,
+//! removes:
+//!
+//! - *The third factor while the pole stands* (−0.0001) changes a weight by 0.00001 pA per spike. Nothing, but a
+//!   good episode has 25,000 steps: the better the brain, the more it wears down the synapses that it uses. In
+//!   `float16`, weights above 0.02 pA round such changes away. `threshold` says so openly: a third factor below
+//!   0.001 teaches nothing.
+//! - *Encouragement*, a tenth of punishment, also strengthens the 85 % of pairs that started without a synapse.
+//!   With every fall activity grows, from 6 Hz to 40 Hz in runs that then forget; the views of the cart no longer
+//!   tell the sides apart, and falls become more frequent. Without any encouragement, punishment wears the
+//!   weights down instead and the brain falls silent. `positive_gain` halves it. That success and failure teach
+//!   with different gains is known of dopamine neurons (Dabney et al., 2020).
+//!
+//! In 30 runs of 150 episodes on 20 seeds, all reached a mean of 350 and 26 then stayed above 195; with the
+//! threshold alone, 7 of 10. `--set '**.release.threshold=0'` and `--set '**.release.positive_gain=1'` bring the
+//! forgetting back.
 #![recursion_limit = "256"] // The kernel compiler of the GPU backends nests its types deeply.
 
 mod checkpoint;
@@ -17,6 +43,7 @@ use clap::Parser;
 use spark::core::model::Model;
 use spark::prelude::{Device, DeviceChoice};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Instant;
 
@@ -94,14 +121,23 @@ const PLAYING: u32 = 1;
 /// Episodes of a brain that plays.
 const GAMES: u32 = 20;
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     spark::memory::keep_pages();
-    let args = Args::parse();
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
     let device = args.device.resolve()?;
-    let model = model(&args)?;
+    let model = model(args)?;
     match &args.play {
-        Some(file) => play(file, &model, &args, &device),
-        None => learn(&model, &args, &device),
+        Some(file) => play(file, &model, args, &device),
+        None => learn(&model, args, &device),
     }
 }
 
@@ -214,7 +250,8 @@ mod tests {
         let mut reporter = Reporter::new(true);
         reporter.silence();
         let run = learn_one(&mut player, 1, 1, &mut reporter)?;
-        assert!(run.lasted[0] > 0 && u64::from(run.lasted[0] + 100) >= player.steps / 50);
+        // Steps before the episode, for each of its steps, and after the fall.
+        assert_eq!(run.steps, 50 * (u64::from(run.lasted[0]) + 2));
         let after = player.brain().save();
         for pool in ["A_excitatory", "B_excitatory", "A_inhibitory", "B_inhibitory"] {
             let path = format!("{pool}.delays.kernel");

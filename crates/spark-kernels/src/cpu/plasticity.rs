@@ -65,7 +65,9 @@ pub(crate) fn step<B: HostBackend>(
     let shape = [weight.shape()[0], weight.shape()[1]];
     let [pre, post] = shape;
     let terms = terms.as_ref().try_map(B::slice)?;
-    let spikes = SpikeTerms::new(terms.on_pre, terms.on_post, order, shape);
+    // As where the third factor is 0.
+    let on_pre = terms.on_pre.filter(|(_, _, factor)| factor.iter().any(|f| *f != 0.0));
+    let spikes = SpikeTerms::new(on_pre, terms.on_post, order, shape);
     let pull = terms.pull.map(|pull| sum_rows(&pull, post));
     let dynamics = target.as_ref().map(|(_, dynamics)| *dynamics);
     let mut z: &mut [f32] = match target {
@@ -78,6 +80,9 @@ pub(crate) fn step<B: HostBackend>(
     }
 
     let fired = spikes.fired();
+    if pull.is_none() && fired.units.is_empty() && spikes.rows[0] == 0 {
+        return Some(());
+    }
     let late = if pull.is_none() { spikes.late() } else { None };
     let pulled = pull.as_ref().and_then(|pull| few_pulled(pull, &fired));
     let block = |sums: &mut Sums, start: usize, weight: &mut [f32], z: &mut [f32]| {

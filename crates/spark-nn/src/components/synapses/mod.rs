@@ -21,10 +21,10 @@ mod sparse_traced;
 mod tests;
 mod traced;
 
+pub use channels::{ChannelPlan, ChannelState, SparseChannels};
 pub use conductance::{
     ConductanceInputs, ConductancePlan, ConductanceState, ConductanceSynapses, ConductanceSynapsesConfig,
 };
-pub use channels::{ChannelPlan, ChannelState, SparseChannels};
 pub use connections::SparseConnections;
 pub use connectivity::Connectivity;
 pub use kernel::Ends;

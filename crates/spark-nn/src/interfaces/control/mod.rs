@@ -1,8 +1,9 @@
-//! Joining, picking and averaging of payloads.
+//! Joining, picking, averaging and gating of payloads.
 //!
 //! [`Concat`](ConcatConfig) and [`Sampler`] take any number of payloads of any one type: their input ports
 //! have the names that the wiring gives them, in its order.
 
+mod gate;
 mod join;
 mod sampler;
 mod signals;
@@ -10,6 +11,7 @@ mod signals;
 use spark_core::payload::{Payload, Shape};
 use spark_core::ports::{InputShapes, PortError};
 
+pub use gate::{SignalGate, SignalGateConfig, SignalGateInputs, SignalGateOutputs};
 pub use join::{ConcatConfig, ConcatReshapeConfig, Join, JoinOutputs};
 pub use sampler::{Sampler, SamplerConfig, SamplerOutputs};
 pub use signals::{
