@@ -39,7 +39,7 @@ struct Args {
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
     /// Seed of connections and of the state at the start
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 2, value_name = "N")]
     seed: u64,
     /// Where to compute: auto, flex, ndarray, wgpu[:N] or cuda[:N]
     #[arg(long, default_value = "flex", value_name = "DEVICE")]

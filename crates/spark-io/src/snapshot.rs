@@ -119,6 +119,15 @@ impl Snapshot {
         Self { model: model.clone(), inputs, batch, seed: context.seed, steps, state }
     }
 
+    /// Whether a file of tensors says of itself that it is a snapshot.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no file of tensors.
+    pub fn is_at(path: &Path) -> Result<bool, SnapshotError> {
+        let file = TensorFile::read(path)?;
+        Ok(entry::<String>(&file, "format").is_ok_and(|format| format == FORMAT))
+    }
+
     /// Replaces the state of an instance of the same model.
     ///
     /// # Errors

@@ -5,11 +5,12 @@ mod tree;
 
 use anyhow::{Result, bail};
 use spark::core::model::Setting;
+use spark::io::Snapshot;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::model::{self, Neurons, Size};
-use super::run::state;
+use super::run::folder::STATE;
 use crate::output::Output;
 
 /// Show what a model, a run or a checkpoint holds
@@ -41,10 +42,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let out = Output { json: args.json };
     let path = resolved(&args.path);
     let state = match path.extension() {
-        Some(ending) if ending == "safetensors" => match state::read(&path)? {
-            Some(state) => Some(state),
-            None if args.settings.is_empty() && args.sizes.is_empty() => return checkpoint::show(&path, out),
-            None => {
+        Some(ending) if ending == "safetensors" => match Snapshot::is_at(&path)? {
+            true => Some(Snapshot::read(&path)?),
+            false if args.settings.is_empty() && args.sizes.is_empty() => {
+                return checkpoint::show(&path, out);
+            }
+            false => {
                 bail!("{}: --set and --size are for models, not for checkpoints of training", path.display())
             }
         },
@@ -63,6 +66,6 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 /// The file that is meant by the folder of a run of a model.
 fn resolved(path: &Path) -> PathBuf {
-    let state = path.join(state::FILE);
+    let state = path.join(STATE);
     if path.is_dir() && state.exists() { state } else { path.to_owned() }
 }

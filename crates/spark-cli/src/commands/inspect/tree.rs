@@ -7,10 +7,10 @@ use spark::core::model::{Model, ModuleSpec, Settings, Wiring, same};
 use spark::core::ports::PortSpec;
 use spark::core::registry::{self, AnyConfig, Registration};
 use spark::core::{DeviceChoice, schema};
+use spark::io::Snapshot;
 use std::path::Path;
 
 use super::super::model::{Size, bytes, checked, input_shapes, problems, shortened};
-use super::super::run::state::State;
 use crate::output::Output;
 
 /// What is shown of one module.
@@ -34,7 +34,7 @@ struct Port {
 }
 
 /// Prints a model, built where the sizes of its inputs are known.
-pub fn show(model: &Model, path: &Path, sizes: &[Size], state: Option<&State>, out: Output) -> Result<()> {
+pub fn show(model: &Model, path: &Path, sizes: &[Size], state: Option<&Snapshot>, out: Output) -> Result<()> {
     let config = checked(model, path)?;
     let (shapes, missing) = input_shapes(config.as_ref(), sizes)?;
     let instance = match missing.is_empty() {
@@ -83,7 +83,7 @@ pub fn show(model: &Model, path: &Path, sizes: &[Size], state: Option<&State>, o
     Ok(())
 }
 
-fn head(entries: &[Entry], path: &Path, state: Option<&State>, out: Output) -> Result<()> {
+fn head(entries: &[Entry], path: &Path, state: Option<&Snapshot>, out: Output) -> Result<()> {
     let root = &entries[0];
     let modules = match entries.len() - 1 {
         0 => String::new(),
@@ -96,7 +96,7 @@ fn head(entries: &[Entry], path: &Path, state: Option<&State>, out: Output) -> R
     }
     if let Some(state) = state {
         out.text(format_args!("\nstate after {} steps", state.steps))?;
-        for (name, data) in &state.tensors {
+        for (name, data) in &state.state {
             out.text(format_args!("  {name:<36} {:?}", data.shape().to_vec()))?;
         }
     }

@@ -5,11 +5,10 @@ use spark::prelude::RunFolder;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::state;
-
 pub const OUTPUTS: &str = "outputs.safetensors";
 pub const SUMMARY: &str = "summary.json";
 pub const MODEL: &str = "model.json";
+pub const STATE: &str = "state.safetensors";
 pub const PLOT: &str = "spikes.svg";
 
 /// A folder for one run or several.
@@ -59,7 +58,7 @@ impl Folder {
 pub fn clear(path: &Path) -> Result<()> {
     let make = || {
         fs::create_dir_all(path)?;
-        for name in [OUTPUTS, SUMMARY, MODEL, PLOT, state::FILE] {
+        for name in [OUTPUTS, SUMMARY, MODEL, PLOT, STATE] {
             match fs::remove_file(path.join(name)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
                 _ => {}

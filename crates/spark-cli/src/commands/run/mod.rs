@@ -1,10 +1,9 @@
 //! `spark run`
 
-mod folder;
+pub mod folder;
 mod inputs;
 mod plot;
 mod report;
-pub mod state;
 
 use anyhow::{Context as _, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};

@@ -2,15 +2,15 @@
 
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
+use spark::core::component::Context;
 use spark::core::model::Variant;
 use spark::core::simulation::{Activity, Simulation};
-use spark::core::state::Saved;
-use spark::io::{TensorFile, write_atomically};
+use spark::io::{Snapshot, TensorFile, write_atomically};
+use spark::prelude::Device;
 use std::path::{Path, PathBuf};
 
-use super::folder::{self, MODEL, OUTPUTS, PLOT, SUMMARY};
+use super::folder::{self, MODEL, OUTPUTS, PLOT, STATE, SUMMARY};
 use super::plot;
-use super::state::{self, State};
 use crate::commands::model::shortened;
 use crate::output::Output;
 
@@ -24,8 +24,6 @@ pub struct Outcome {
     activity: Vec<Activity>,
     silent: Vec<String>,
     folder: Option<PathBuf>,
-    /// What is remembered at the end.
-    state: Saved,
     /// A path of the state that holds what is no finite number.
     diverged: Option<String>,
 }
@@ -51,7 +49,6 @@ impl Outcome {
             silent,
             folder,
             diverged: diverged.map(|(path, _)| path.clone()),
-            state,
         }
     }
 
@@ -97,9 +94,10 @@ impl Outcome {
         if self.diverged.is_none() {
             let metadata = [("dt".to_owned(), self.dt.to_string())].into();
             TensorFile { metadata, tensors }.write(&path.join(OUTPUTS))?;
-            let state =
-                State { model: variant.model.clone(), steps: self.steps, tensors: self.state.clone() };
-            state.write(&path.join(state::FILE))?;
+            let context = Context::new("", &Device::flex()); // For its seed alone.
+            let instance = simulation.instance();
+            Snapshot::of(&variant.model, instance, 1, self.steps as u64, &context)
+                .write(&path.join(STATE))?;
         }
         spark::io::model::write(&path.join(MODEL), &variant.model, true)?;
         let summary = serde_json::to_string_pretty(&self.json())? + "\n";
