@@ -73,6 +73,8 @@ pub struct Controller {
     when: Order,
     calls: Vec<(&'static str, Shape)>,
     pub(super) slots: Vec<Option<Payload>>,
+    /// Slots that hold something for the next step.
+    pub(super) waiting: Vec<bool>,
     schedule: Schedule,
     effects: Vec<Effect>,
     outputs: Vec<(&'static str, Read)>,
@@ -127,6 +129,7 @@ impl Controller {
         // Inputs that nobody feeds are optional; who reads them was told.
         let calls: Vec<_> = calls.map(|(name, shape)| (name, shape.unwrap_or_else(no_shape))).collect();
         let effects = layout.effects(&parts, wired);
+        let waiting = layout.waiting(&parts, wired, &effects);
         let outputs = layout.outputs(&parts, wired);
         let output_shapes = wired
             .outputs
@@ -154,6 +157,7 @@ impl Controller {
             external: calls.iter().map(|_| None).collect(),
             calls,
             slots: (0..slots).map(|_| None).collect(),
+            waiting,
             schedule: Schedule::default(),
             effects,
             outputs,
@@ -176,6 +180,7 @@ impl Controller {
         for node in &mut self.nodes {
             for (place, (_, shape)) in node.outputs.iter().enumerate() {
                 let nothing = match shape.pairs {
+                    _ if !self.waiting[node.first + place] => None,
                     false => Some(zeros(shape, self.batch, &self.device)),
                     true => idle(node.instance.as_mut(), &node.feeds, place, self.batch, &self.device),
                 };

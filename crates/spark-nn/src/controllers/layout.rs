@@ -103,6 +103,25 @@ impl Layout {
         effects.next().map(|(owner, effect)| (owner, effect.port.clone()))
     }
 
+    /// Which slots hold something between two steps that the next one reads: all of a brain but those that an
+    /// effect empties, and of a neuron those that are read before they are written.
+    pub fn waiting(&self, parts: &[Part], wired: &Wired, effects: &[Effect]) -> Vec<bool> {
+        let mut waiting = vec![wired.when == Order::Latency; self.slots];
+        for (maker, part) in parts.iter().enumerate() {
+            let slots = self.first[maker]..self.first[maker] + part.outputs.len();
+            for slot in slots.filter(|_| wired.when == Order::Dependencies) {
+                let readers = self.readers(parts, slot);
+                waiting[slot] = readers.iter().any(|reader| self.position[reader.0] <= self.position[maker]);
+            }
+        }
+        for effect in effects {
+            if let Read::Slot { slot, take: true } = effect.read {
+                waiting[slot] = false;
+            }
+        }
+        waiting
+    }
+
     pub fn reads(&self, place: usize, parts: &[Part], wired: &Wired) -> Vec<(&'static str, Vec<Read>)> {
         let mut count = 0;
         let mut read = |source: &wiring::Source| {

@@ -23,7 +23,8 @@ pub(super) fn save(controller: &Controller) -> Saved {
             }
         }
         for (place, (port, _)) in node.outputs.iter().enumerate() {
-            if let Some(payload) = &controller.slots[node.first + place] {
+            let slot = node.first + place;
+            if let (true, Some(payload)) = (controller.waiting[slot], &controller.slots[slot]) {
                 waiting::save(payload, &format!("{}>{port}", node.name), &mut saved);
             }
         }
