@@ -266,7 +266,8 @@ mod tests {
         checkpoint::write(player.brain(), &run, &file)?;
         let mut again = start()?;
         checkpoint::read(again.brain(), &file)?;
-        assert_eq!(again.brain().save(), after);
+        let restored = again.brain().save();
+        assert!(after.iter().all(|(path, data)| restored.get(path) == Some(data)));
         let next = |player: &mut Player| player.episode(CartPole::start(1, PLAYING, 0), false);
         assert_eq!(next(&mut again)?, next(&mut player)?);
         assert!(checkpoint::read(again.brain(), &args.state).is_err());
