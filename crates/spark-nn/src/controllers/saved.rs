@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use spark_core::payload::{
-    Currents, DelayKernel, Floats, Integers, Kernel, Payload, PayloadKind, Potentials, Spikes,
+    Currents, DelayKernel, Floats, Integers, Kernel, Mask, Payload, PayloadKind, Potentials, Spikes,
 };
 use spark_core::ports::PropertySpec;
 use spark_core::state::{Saved, StateError};
@@ -79,6 +79,12 @@ pub(super) fn load(controller: &mut Controller, saved: &Saved) -> Result<(), Sta
             let now = plane(payload).ok_or_else(|| StateError::Unknown(path.clone()))?;
             fits(&path, &data, &now.shape()[..])?;
             rewrite(payload, data, &controller.device);
+            // What waits before the first step does not say which units inhibit.
+            if let (Payload::Spikes(spikes), Ok(Payload::Mask(Mask(mask)))) =
+                (payload, node.instance.property(INHIBITION_MASK.name))
+            {
+                spikes.inhibitory = Some(mask);
+            }
         }
     }
     match left.into_keys().next() {
