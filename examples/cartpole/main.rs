@@ -28,9 +28,9 @@
 //!   weights down instead and the brain falls silent. `positive_gain` halves it. That success and failure teach
 //!   with different gains is known of dopamine neurons (Dabney et al., 2020).
 //!
-//! In 30 runs of 150 episodes on 20 seeds, all reached a mean of 350 and 26 then stayed above 195; with the
-//! threshold alone, 7 of 10. `--set '**.release.threshold=0'` and `--set '**.release.positive_gain=1'` bring the
-//! forgetting back.
+//! With both, 10 of 10 seeds reached a mean of 350 in 150 episodes and 8 of them then stayed above 195, in a plain
+//! program of these equations that gives the same spikes; with the threshold alone 7 of 10 stayed, without either
+//! 2 of 3. `--set '**.release.threshold=0'` and `--set '**.release.positive_gain=1'` bring the forgetting back.
 #![recursion_limit = "256"] // The kernel compiler of the GPU backends nests its types deeply.
 
 mod checkpoint;
@@ -266,7 +266,8 @@ mod tests {
         checkpoint::write(player.brain(), &run, &file)?;
         let mut again = start()?;
         checkpoint::read(again.brain(), &file)?;
-        assert_eq!(again.brain().save(), after);
+        let restored = again.brain().save();
+        assert!(after.iter().all(|(path, data)| restored.get(path) == Some(data)));
         let next = |player: &mut Player| player.episode(CartPole::start(1, PLAYING, 0), false);
         assert_eq!(next(&mut again)?, next(&mut player)?);
         assert!(checkpoint::read(again.brain(), &args.state).is_err());
