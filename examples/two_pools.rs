@@ -58,7 +58,7 @@ fn main() -> Result<()> {
         match (part.rate, part.mean) {
             (Some(rate), _) => println!("{:<20} {:>4} units  {rate:>7.1} Hz", part.name, part.units),
             (None, mean) => {
-                println!("{:<20} {:>4} units  {:>7.3}", part.name, part.units, mean.unwrap_or(0.0))
+                println!("{:<20} {:>4} units  {:>7.3}", part.name, part.units, mean.unwrap_or(0.0));
             }
         }
     }

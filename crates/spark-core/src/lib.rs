@@ -15,12 +15,14 @@
 //! * [`component`], [`registry`]: components, and how they are found by name; [`build`]: their parameters.
 
 mod alias;
+mod any_config;
 pub mod build;
 pub mod component;
 pub mod config;
 pub mod device;
 mod draw;
 pub mod init;
+mod instance;
 pub mod join;
 pub mod model;
 pub mod parameter;

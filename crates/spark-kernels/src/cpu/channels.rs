@@ -68,11 +68,14 @@ fn lane<'a, 'r: 'a>(values: Cow<'a, [f32]>, rows: &mut ChunksExactMut<'r, f32>) 
     Some(Lane::new(values, rows.next()?))
 }
 
+/// The number of a sample, its currents, and its two channels.
+type Sample<'a> = ((usize, &'a mut [f32]), (&'a mut [f32], &'a mut [f32]));
+
 impl Shared<'_> {
     /// All samples.
     fn run(&self, spikes: &[f32], potential: Option<&[f32]>, [e, i]: [&mut [f32]; 2], output: &mut [f32]) {
         let (pre, post) = (self.pattern.pre(), self.pattern.post.max(1));
-        let sample = |((at, output), (e, i)): ((usize, &mut [f32]), (&mut [f32], &mut [f32]))| {
+        let sample = |((at, output), (e, i)): Sample<'_>| {
             let potential = potential.map(|potential| &potential[at * post..(at + 1) * post]);
             self.step(&spikes[at * pre..(at + 1) * pre], potential, [e, i], output);
         };

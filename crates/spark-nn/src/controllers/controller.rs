@@ -3,16 +3,14 @@
 use burn::tensor::{Device, Tensor};
 use spark_core::component::{Footprint, Instance};
 use spark_core::model::Wire;
-use spark_core::payload::{
-    Currents, DelayKernel, Floats, IntegerMask, Integers, Kernel, Mask, Payload, PayloadKind, Potentials,
-    Shape, Spikes,
-};
+use spark_core::payload::{Mask, Payload, PayloadKind, Shape};
 use spark_core::ports::{InputShapes, PortError, PortSpec, PortValues, PropertySpec, intern};
 use spark_core::registry::{Interface, OutputShapes};
 use spark_core::state::{Saved, StateError};
 use std::borrow::Cow;
 use std::mem;
 
+use super::idle::{idle, zeros};
 use super::layout::{Effect, Layout, Read};
 use super::saved;
 use super::schedule::Schedule;
@@ -464,44 +462,4 @@ impl Instance for Controller {
 /// The shape of an input that nobody feeds.
 fn no_shape() -> Shape {
     Shape::new(PayloadKind::Floats, &[])
-}
-
-/// A payload of zeros.
-fn zeros(shape: &Shape, batch: usize, device: &Device) -> Payload {
-    let count = shape.count();
-    let plane = || Tensor::<2>::zeros([batch, count], device);
-    match shape.kind {
-        PayloadKind::Spikes => Spikes::new(plane()).into(),
-        PayloadKind::Currents => Currents(plane()).into(),
-        PayloadKind::Potentials => Potentials(plane()).into(),
-        PayloadKind::Floats => Floats(plane()).into(),
-        PayloadKind::Integers => Integers(Tensor::zeros([batch, count], device)).into(),
-        PayloadKind::Mask => Mask(Tensor::zeros([count], device)).into(),
-        PayloadKind::IntegerMask => IntegerMask(Tensor::zeros([count], device)).into(),
-        // Nobody reads kernels from a port but the effect that comes after the first step.
-        PayloadKind::Kernel => Kernel(Tensor::zeros([0, 0], device)).into(),
-        PayloadKind::DelayKernel => DelayKernel(Tensor::zeros([0, 0], device)).into(),
-    }
-}
-
-/// What delays by pair give when nothing ever came in: only they know the form of it.
-fn idle(
-    instance: &mut dyn Instance,
-    feeds: &[(&'static str, Vec<Read>)],
-    place: usize,
-    batch: usize,
-    device: &Device,
-) -> Option<Payload> {
-    let mut inputs = PortValues::default();
-    for port in instance.inputs().iter().filter(|port| !port.optional) {
-        let fed = feeds.iter().any(|(name, _)| *name == port.name);
-        let shape = instance.input_shape(port.name)?;
-        if !fed || shape.pairs {
-            return None;
-        }
-        inputs.put(port.name, zeros(&shape, batch, device));
-    }
-    let outputs = instance.forward(inputs);
-    instance.reset();
-    outputs.into_iter().nth(place).map(|(_, payload)| payload)
 }

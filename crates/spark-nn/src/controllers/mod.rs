@@ -10,6 +10,7 @@
 mod assembly;
 mod config;
 mod controller;
+mod idle;
 mod layout;
 mod saved;
 mod schedule;

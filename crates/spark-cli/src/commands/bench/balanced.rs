@@ -44,8 +44,16 @@ fn measure(model: Balanced, bench: &Bench) -> Result<Measurement> {
     let rate = rate(&mut network)?;
     let mut dense = dense(model, &bench.device);
     let mut found = bench.compare(
-        || (0..STEPS).try_for_each(|_| Ok(drop(network.step(PortValues::default())?))),
-        || (0..BASELINE_STEPS).try_for_each(|_| Ok(dense())),
+        || {
+            (0..STEPS).try_for_each(|_| {
+                network.step(PortValues::default())?;
+                Ok(())
+            })
+        },
+        || {
+            (0..BASELINE_STEPS).for_each(|_| dense());
+            Ok(())
+        },
     )?;
     found.ours /= STEPS as f64;
     found.baseline = found.baseline.map(|baseline| baseline / BASELINE_STEPS as f64);
