@@ -1,5 +1,7 @@
 //! Components at work: with their state, of one type or of any.
 
+use burn::module::{ModuleVisitor, Param};
+use burn::tensor::{DType, Int, Tensor};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt;
@@ -102,6 +104,26 @@ pub struct Footprint {
     pub bytes: usize,
 }
 
+/// Counts parameters: numbers, and whole numbers such as delays and targets of synapses.
+impl ModuleVisitor for Footprint {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let plane = param.val();
+        self.add(plane.shape().num_elements(), plane.dtype());
+    }
+
+    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+        let plane = param.val();
+        self.add(plane.shape().num_elements(), plane.dtype());
+    }
+}
+
+impl Footprint {
+    fn add(&mut self, entries: usize, dtype: DType) {
+        self.parameters += entries;
+        self.bytes += entries * dtype.size();
+    }
+}
+
 impl std::iter::Sum for Footprint {
     fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
         parts.fold(Self::default(), |sum, part| Self {
@@ -185,8 +207,9 @@ impl<C: Component> Instance for Running<C> {
     }
 
     fn footprint(&self) -> Footprint {
-        let parameters = self.component.num_params();
-        Footprint { parameters, bytes: 4 * parameters + state::size(self.state().clone()) }
+        let mut footprint = Footprint { parameters: 0, bytes: state::size(self.state().clone()) };
+        self.component.visit(&mut footprint);
+        footprint
     }
 
     fn output_shapes(&self) -> Vec<Shape> {
