@@ -16,7 +16,7 @@
 //! The protocol comes from the Python framework spark-snn 1.0.0, whose run in `float16` learnt and did not
 //! forget. The same equations in `f32` reach a mean of 350 steps as well, but often lose it again, for two
 //! reasons, which the module `release` of the model, a `SignalGate` on the way of the third factor to the rule,
-//! removes:
+//! counters:
 //!
 //! - *The third factor while the pole stands* (−0.0001) changes a weight by 0.00001 pA per spike. Nothing, but a
 //!   good episode has 25,000 steps: the better the brain, the more it wears down the synapses that it uses. In
@@ -31,7 +31,8 @@
 //! With both, 10 of 10 seeds reached a mean of 350 in 150 episodes and 8 of them then stayed above 195, in a plain
 //! program of these equations that gives the same spikes; with the threshold alone 7 of 10 stayed, without either
 //! 2 of 3. Rounding decides which runs hold: of two complete runs of this example, one reached 374 and ended at 223,
-//! the other reached 331 and ended at 48. `--set '**.release.threshold=0'` and `--set '**.release.positive_gain=1'` bring the forgetting back.
+//! the other reached 331 and ended at 48. `--set '**.release.threshold=0'` and `--set '**.release.positive_gain=1'`
+//! take the change back.
 #![recursion_limit = "256"] // The kernel compiler of the GPU backends nests its types deeply.
 
 mod checkpoint;
