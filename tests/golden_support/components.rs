@@ -1,6 +1,6 @@
 //! Recorded runs of components: built from their configuration by name, fed step by step.
 
-use super::{Case, Checked, agree, floats};
+use super::{Case, Checked, agree, floats, row};
 use serde_json::{Map, Value};
 use spark::burn::tensor::TensorData;
 use spark::core::component::{Context, Family, Instance};
@@ -29,7 +29,6 @@ const HELD_OTHERWISE: [(&str, &str, &str); 5] = [
 struct Run<'a> {
     case: &'a Case,
     family: &'a str,
-    steps: usize,
     device: &'a Device,
     inputs: &'static [PortSpec],
     shapes: InputShapes,
@@ -41,9 +40,8 @@ pub fn check(case: &Case, device: &Device) -> Checked {
     let config = config(&case.entry["config"], &case.entry["dt"])?;
     let config = registry::parse(component, config, case.text("file")?).map_err(|error| error.to_string())?;
     let (registration, _) = registry::find(component).map_err(|error| error.to_string())?;
-    let steps = case.entry["steps"].as_u64().ok_or("no number of steps")? as usize;
-    let mut run =
-        Run { case, family, steps, device, inputs: registration.inputs, shapes: InputShapes::default() };
+    let steps = case.steps()?;
+    let mut run = Run { case, family, device, inputs: registration.inputs, shapes: InputShapes::default() };
     run.shapes = run.input_shapes()?;
     let mut instance = config
         .instance(&run.shapes, 1, &Context::new("golden", device))
@@ -176,30 +174,19 @@ impl Run<'_> {
         Ok(Tensor::from_data(TensorData::new(turned, [pre, post]), self.device))
     }
 
-    fn sample(&self, tensor: &str, step: usize) -> Checked<Vec<f32>> {
-        let values = self.case.values(tensor)?;
-        let width = values.len() / self.steps;
-        Ok(values[step * width..(step + 1) * width].to_vec())
-    }
-
-    fn row(&self, values: Vec<f32>) -> Tensor<2> {
-        let width = values.len();
-        Tensor::from_data(TensorData::new(values, [1, width]), self.device)
-    }
-
     /// What the recording feeds in one step.
     fn at(&self, step: usize) -> Checked<PortValues> {
         let mut values = PortValues::default();
         for port in self.inputs {
             let Some(shape) = self.shapes.get(port.name) else { continue };
             let name = self.recorded("in", port).ok_or(port.name)?;
-            let entries = self.sample(&name, step)?;
+            let entries = self.case.sample(&name, step)?;
             let payload = match shape.kind {
                 PayloadKind::Spikes => self.spikes(port.name, entries, shape.pairs, step)?.into(),
-                PayloadKind::Currents => Currents(self.row(entries)).into(),
-                PayloadKind::Potentials => Potentials(self.row(entries)).into(),
-                PayloadKind::Floats => Floats(self.row(entries)).into(),
-                PayloadKind::Mask => Mask(self.row(entries).squeeze_dim(0)).into(),
+                PayloadKind::Currents => Currents(row(entries, self.device)).into(),
+                PayloadKind::Potentials => Potentials(row(entries, self.device)).into(),
+                PayloadKind::Floats => Floats(row(entries, self.device)).into(),
+                PayloadKind::Mask => Mask(row(entries, self.device).squeeze_dim(0)).into(),
                 PayloadKind::Kernel => Payload::from(Kernel(self.turned(entries)?)),
                 other => return Err(format!("no recording feeds {other}")),
             };
@@ -209,15 +196,15 @@ impl Run<'_> {
     }
 
     fn spikes(&self, port: &str, spikes: Vec<f32>, pairs: bool, step: usize) -> Checked<Spikes> {
-        let mask = self.sample(&format!("in.{port}.inhibition_mask"), step)?;
+        let mask = self.case.sample(&format!("in.{port}.inhibition_mask"), step)?;
         if !pairs {
-            let mask = self.row(mask).squeeze_dim(0);
-            return Ok(Spikes::new(self.row(spikes)).with_inhibitory(Some(mask)));
+            let mask = row(mask, self.device).squeeze_dim(0);
+            return Ok(Spikes::new(row(spikes, self.device)).with_inhibitory(Some(mask)));
         }
         // The mask belongs to the presynaptic unit, so it is the same for all synapses of one.
         let [_, pre] = self.ends()?;
         let arrival = Arrival::Pairs(self.turned(spikes)?.unsqueeze());
-        let inhibitory = Some(self.row(mask[..pre].to_vec()).squeeze_dim(0));
+        let inhibitory = Some(row(mask[..pre].to_vec(), self.device).squeeze_dim(0));
         Ok(Spikes { arrival, inhibitory })
     }
 
@@ -236,8 +223,8 @@ impl Run<'_> {
                 PayloadKind::DelayKernel if self.case.entry["config"].get("units").is_some() => {
                     DelayKernel(self.turned(values)?.int()).into()
                 }
-                PayloadKind::DelayKernel => DelayKernel(self.row(values).int()).into(),
-                PayloadKind::Currents => Currents(self.row(values)).into(),
+                PayloadKind::DelayKernel => DelayKernel(row(values, self.device).int()).into(),
+                PayloadKind::Currents => Currents(row(values, self.device)).into(),
                 other => return Err(format!("no recording holds a property of type {other}")),
             };
             instance.set_property(property.name, payload).map_err(|error| error.to_string())?;
@@ -249,7 +236,7 @@ impl Run<'_> {
     fn write_properties(&self, instance: &mut dyn Instance, step: usize) -> Checked {
         let name = "state.coupling_current";
         if step > 0 && self.case.shape(name).is_some() {
-            let current = Currents(self.row(self.sample(name, step)?));
+            let current = Currents(row(self.case.sample(name, step)?, self.device));
             instance.set_property("coupling_current", current.into()).map_err(|error| error.to_string())?;
         }
         Ok(())
@@ -286,7 +273,7 @@ impl Run<'_> {
                 return Err(format!("{name} is not recorded"));
             }
             compared += 1;
-            let recorded = self.sample(&name, step)?;
+            let recorded = self.case.sample(&name, step)?;
             let found = self.entries(payload.clone())?;
             let what = format!("step {step}: {name}");
             if let (Some(counts), true) = (counts.as_deref_mut(), spikes) {
@@ -305,7 +292,7 @@ impl Run<'_> {
     }
 
     fn compare_mask(&self, spikes: &Spikes, port: &str, step: usize) -> Checked {
-        let recorded = self.sample(&format!("out.{port}.inhibition_mask"), step)?;
+        let recorded = self.case.sample(&format!("out.{port}.inhibition_mask"), step)?;
         let recorded: Vec<f32> = recorded.into_iter().map(|mask| 1.0 - 2.0 * mask).collect();
         let found = match &spikes.inhibitory {
             Some(mask) => floats(signs(mask)),
@@ -320,7 +307,7 @@ impl Run<'_> {
         let saved = instance.save();
         for name in self.case.names().filter(|name| name.starts_with("state.")) {
             let path = &name["state.".len()..];
-            let recorded = self.sample(name, step)?;
+            let recorded = self.case.sample(name, step)?;
             let what = format!("step {step}: {name}");
             if instance.properties().iter().any(|property| property.name == path) {
                 let property = instance.property(path).map_err(|error| error.to_string())?;

@@ -2,7 +2,7 @@
 //! restored into them, and compared step by step.
 
 use super::components::config;
-use super::{Case, Checked, agree, floats};
+use super::{Case, Checked, agree, floats, row};
 use serde_json::{Map, Value};
 use spark::burn::tensor::TensorData;
 use spark::core::component::{Context, Family, Instance};
@@ -22,7 +22,7 @@ const HELD_OTHERWISE: [&str; 5] =
     ["delays.bitmask", "delays.current_idx", "pre_trace.trace", "post_trace.trace", "indices"];
 
 pub fn check(case: &Case, device: &Device) -> Checked {
-    let steps = case.entry["steps"].as_u64().ok_or("no number of steps")? as usize;
+    let steps = case.steps()?;
     let mut model = Model::new(case.text("component")?, settings(&case.entry["config"])?);
     for name in case.names().filter(|name| name.starts_with("init.") && name.ends_with(".indices")) {
         let map = name["init.".len()..].replace(".indices", ".output_map");
@@ -46,7 +46,7 @@ pub fn check(case: &Case, device: &Device) -> Checked {
     });
     // What these remember is compared by the spikes that they make.
     let interfaces: Vec<String> = interfaces.map(|module| format!("{}.", module.name)).collect();
-    let run = Run { case, steps, shapes, interfaces, device };
+    let run = Run { case, shapes, interfaces, device };
     for step in 0..steps {
         let outputs = instance.step(run.at(step)?).map_err(|error| error.to_string())?;
         run.compare_outputs(&outputs, step)?;
@@ -120,7 +120,6 @@ fn load_drawn(case: &Case, instance: &mut dyn Instance) -> Checked {
 
 struct Run<'a> {
     case: &'a Case,
-    steps: usize,
     shapes: InputShapes,
     /// What the state of input interfaces starts with.
     interfaces: Vec<String>,
@@ -128,25 +127,15 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn sample(&self, tensor: &str, step: usize) -> Checked<Vec<f32>> {
-        let values: Vec<f32> = self.case.values(tensor)?;
-        let width = values.len() / self.steps;
-        Ok(values[step * width..(step + 1) * width].to_vec())
-    }
-
-    fn row(&self, values: Vec<f32>) -> Tensor<2> {
-        let width = values.len();
-        Tensor::from_data(TensorData::new(values, [1, width]), self.device)
-    }
-
     /// What the recording feeds in one step.
     fn at(&self, step: usize) -> Checked<PortValues> {
         let mut values = PortValues::default();
         for (port, shape) in self.shapes.iter() {
-            let entries = self.row(self.sample(&recorded_input(port, shape.kind), step)?);
+            let entries = row(self.case.sample(&recorded_input(port, shape.kind), step)?, self.device);
             match shape.kind {
                 PayloadKind::Spikes => {
-                    let mask = self.row(self.sample(&format!("in.{port}.inhibition_mask"), step)?);
+                    let mask =
+                        row(self.case.sample(&format!("in.{port}.inhibition_mask"), step)?, self.device);
                     values.put(
                         port.to_owned(),
                         Spikes::new(entries).with_inhibitory(Some(mask.squeeze_dim(0))),
@@ -165,8 +154,8 @@ impl Run<'_> {
             match payload {
                 Payload::Spikes(spikes) => {
                     let found = floats(spikes.units().ok_or("spikes of no form")?);
-                    agree(&found, &self.sample(&format!("out.{port}.spikes"), step)?, 0.0, &what)?;
-                    let recorded = self.sample(&format!("out.{port}.inhibition_mask"), step)?;
+                    agree(&found, &self.case.sample(&format!("out.{port}.spikes"), step)?, 0.0, &what)?;
+                    let recorded = self.case.sample(&format!("out.{port}.inhibition_mask"), step)?;
                     let recorded: Vec<f32> = recorded.into_iter().map(|mask| 1.0 - 2.0 * mask).collect();
                     let found = match &spikes.inhibitory {
                         Some(mask) => floats(signs(mask)),
@@ -175,7 +164,12 @@ impl Run<'_> {
                     agree(&found, &recorded, 0.0, &format!("{what}, mask"))?;
                 }
                 Payload::Floats(Floats(found)) => {
-                    agree(&floats(found.clone()), &self.sample(&format!("out.{port}"), step)?, 1e-4, &what)?;
+                    agree(
+                        &floats(found.clone()),
+                        &self.case.sample(&format!("out.{port}"), step)?,
+                        1e-4,
+                        &what,
+                    )?;
                 }
                 other => return Err(format!("{what}: no recording holds {}", other.kind())),
             }
@@ -199,7 +193,7 @@ impl Run<'_> {
             let what = format!("step {step}: {name}");
             let data = saved.get(path).ok_or_else(|| format!("{what}: there is no such state"))?;
             let found: Vec<f32> = data.iter().collect();
-            agree(&found, &self.sample(name, step)?, 1e-4, &what)?;
+            agree(&found, &self.case.sample(name, step)?, 1e-4, &what)?;
         }
         Ok(())
     }

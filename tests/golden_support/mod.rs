@@ -83,9 +83,27 @@ impl Case {
         Ok(Tensor::from_data(self.data(name)?.clone(), device))
     }
 
+    /// Number of recorded steps.
+    pub fn steps(&self) -> Checked<usize> {
+        Ok(self.entry["steps"].as_u64().ok_or("no number of steps")? as usize)
+    }
+
+    /// One step of a recorded tensor.
+    pub fn sample(&self, name: &str, step: usize) -> Checked<Vec<f32>> {
+        let values: Vec<f32> = self.values(name)?;
+        let width = values.len() / self.steps()?;
+        Ok(values[step * width..(step + 1) * width].to_vec())
+    }
+
     fn data(&self, name: &str) -> Checked<&TensorData> {
         self.tensors.tensors.get(name).ok_or_else(|| format!("no tensor {name}"))
     }
+}
+
+/// Values of one sample, `[1, entries]`.
+pub fn row(values: Vec<f32>, device: &Device) -> Tensor<2> {
+    let width = values.len();
+    Tensor::from_data(TensorData::new(values, [1, width]), device)
 }
 
 pub fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -25,8 +25,7 @@ pub struct Interface {
 impl Interface {
     /// The input port of a name, or the one that stands for many.
     pub fn input(&self, name: &str) -> Option<&PortSpec> {
-        let named = self.inputs.iter().find(|port| !port.many && port.name == name);
-        named.or_else(|| self.inputs.iter().find(|port| port.many))
+        ports::taking(&self.inputs, name)
     }
 
     /// The output port of a name, or the one that stands for many.

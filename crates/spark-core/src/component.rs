@@ -44,6 +44,20 @@ pub enum Family {
     Brain,
 }
 
+impl Family {
+    /// Whether it holds modules that are wired to one another.
+    ///
+    /// # Examples
+    /// ```
+    /// use spark_core::component::Family;
+    ///
+    /// assert!(Family::Neuron.is_controller() && !Family::Soma.is_controller());
+    /// ```
+    pub fn is_controller(self) -> bool {
+        matches!(self, Self::Neuron | Self::Brain)
+    }
+}
+
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -2,7 +2,7 @@
 //!
 //! A payload knows no unit shape: units are flattened row-major, and [`Shape`] carries what they were.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_kernels::{DelayRing, Delays};
@@ -288,6 +288,17 @@ impl Payload {
                 let [pre, post] = x.dims();
                 plain(&[post, pre])
             }
+        }
+    }
+
+    /// What a property that can be written holds, as it is exchanged: kernels as `[post, pre]`, weights as they
+    /// are; `None` for what changes with every step.
+    pub fn exchanged(&self) -> Option<TensorData> {
+        match self {
+            Self::Kernel(Kernel(kernel)) => Some(kernel.clone().transpose().into_data()),
+            Self::DelayKernel(DelayKernel(kernel)) => Some(kernel.clone().transpose().into_data()),
+            Self::Floats(Floats(values)) => Some(values.to_data()),
+            _ => None,
         }
     }
 

@@ -215,6 +215,12 @@ pub fn typed<T: PayloadType>(port: &str, payload: Payload) -> Result<T, PortErro
     })
 }
 
+/// The input port that takes what is wired under a name: the one of this name, or the one that stands for many.
+pub(crate) fn taking<'a>(ports: &'a [PortSpec], name: &str) -> Option<&'a PortSpec> {
+    let named = ports.iter().find(|port| !port.many && port.name == name);
+    named.or_else(|| ports.iter().find(|port| port.many))
+}
+
 /// The shapes of what is wired to the inputs of a module, by port, in the order of the wiring.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputShapes(Vec<(String, Shape)>);
@@ -274,10 +280,7 @@ impl InputShapes {
     /// assert_eq!(error.to_string(), "unknown input port `curent`: the module has current");
     /// ```
     pub fn check(&self, ports: &[PortSpec]) -> Result<(), PortError> {
-        let port_of = |name: &str| {
-            let named = ports.iter().find(|port| !port.many && port.name == name);
-            named.or_else(|| ports.iter().find(|port| port.many))
-        };
+        let port_of = |name: &str| taking(ports, name);
         for (name, shape) in &self.0 {
             let Some(port) = port_of(name) else {
                 let known = ports.iter().map(|port| port.name).collect();

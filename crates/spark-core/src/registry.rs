@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::borrow::Borrow;
 use std::fmt;
 
 use std::sync::{PoisonError, RwLock};
@@ -9,7 +10,7 @@ use std::sync::{PoisonError, RwLock};
 use crate::component::{Alias, Component, ComponentConfig, Family};
 use crate::config::ConfigError;
 use crate::model::{Settings, is_name};
-use crate::ports::{PortSpec, Ports, PropertySpec};
+use crate::ports::{PortSpec, Ports, PropertySpec, intern};
 use crate::schema::{self, Field};
 
 /// What is known of a registered component, or of a controller such as a neuron.
@@ -218,7 +219,8 @@ pub struct UnknownComponent {
     pub near: Vec<&'static str>,
 }
 
-fn suggestion(near: &[&str]) -> String {
+/// How an error ends that knows what may have been meant.
+pub(crate) fn suggestion<S: Borrow<str>>(near: &[S]) -> String {
     if near.is_empty() { String::new() } else { format!(": did you mean {}?", near.join(" or ")) }
 }
 
@@ -273,7 +275,7 @@ pub fn define(
     }
     let wrong = |message: String| DefineError::Base { name: name.to_owned(), base: base.to_owned(), message };
     let (parent, _) = find(base).map_err(|error| wrong(error.to_string()))?;
-    if !matches!(parent.family, Family::Neuron | Family::Brain) {
+    if !parent.family.is_controller() {
         return Err(wrong(format!("found a {}, expected a neuron or a brain", parent.family)));
     }
     let mut defined = DEFINED.write().unwrap_or_else(PoisonError::into_inner);
@@ -283,11 +285,10 @@ pub fn define(
         Some(known) if matches!(&known.default, Defaults::Given(given) if *given == settings) => Ok(known),
         Some(_) => Err(DefineError::Taken(name.to_owned())),
         None => {
-            let leaked = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
             // Lives as long as the program, as all registrations do.
             let registration: &'static Registration = Box::leak(Box::new(Registration {
-                name: leaked(name),
-                summary: leaked(summary),
+                name: intern(name),
+                summary: intern(summary),
                 default: Defaults::Given(settings),
                 ..Registration::controller(
                     "",

@@ -17,9 +17,6 @@ pub struct CompleteError {
     pub message: String,
 }
 
-/// Fields that controllers hand down to the modules inside: the duration of a step, and neurons their units.
-const HANDED_DOWN: [&str; 2] = ["dt", "units"];
-
 /// How deep modules may nest.
 const DEEPEST: usize = 8;
 
@@ -53,11 +50,11 @@ fn within(
         return Err(CompleteError { path: join(path, &name), message });
     }
     let (registration, base) = base(module, handed, path)?;
-    let mut complete = merged(&base, settings);
-    if !is_controller(registration) {
+    let mut complete = merge(&base, settings);
+    if !registration.family.is_controller() {
         return Ok(complete);
     }
-    let handed: Vec<(&str, Value)> = handed_down(registration, &complete);
+    let handed: Vec<(&str, Value)> = handed_down(registration.family, &complete);
     for inside in &mut complete.modules {
         let path = join(path, &inside.name);
         without_alias(inside);
@@ -67,7 +64,7 @@ fn within(
 }
 
 /// Writes what an alias means in place of it.
-fn without_alias(module: &mut ModuleSpec) {
+pub(super) fn without_alias(module: &mut ModuleSpec) {
     let Ok((registration, Some(alias))) = registry::find(&module.module) else { return };
     alias.complete(&mut module.config.fields);
     module.module = registration.name.to_owned();
@@ -97,19 +94,20 @@ fn base(
     Ok((registration, base))
 }
 
-fn is_controller(registration: &Registration) -> bool {
-    matches!(registration.family, Family::Neuron | Family::Brain)
-}
-
-fn handed_down(registration: &Registration, settings: &Settings) -> Vec<(&'static str, Value)> {
-    // A brain's modules have units of their own.
-    let count = if registration.family == Family::Neuron { 2 } else { 1 };
+/// Fields that a controller of this family hands down to the modules inside, with their values: the duration of
+/// a step, and of neurons their units.
+pub fn handed_down(family: Family, settings: &Settings) -> Vec<(&'static str, Value)> {
+    let fields: &[&str] = match family {
+        Family::Neuron => &["dt", "units"],
+        // A brain's modules have units of their own.
+        _ => &["dt"],
+    };
     let value = |field: &&'static str| Some((*field, settings.fields.get(*field)?.clone()));
-    HANDED_DOWN[..count].iter().filter_map(value).collect()
+    fields.iter().filter_map(value).collect()
 }
 
-/// What is given, laid over a base.
-pub(super) fn merged(base: &Settings, over: &Settings) -> Settings {
+/// Settings laid over others: fields replace fields, modules of the same name are merged, others are added.
+pub fn merge(base: &Settings, over: &Settings) -> Settings {
     let mut merged = base.clone();
     merged.fields.extend(over.fields.clone());
     for module in &over.modules {
@@ -129,7 +127,7 @@ fn lay_over(below: &mut ModuleSpec, module: &ModuleSpec) {
     below.outputs.extend(module.outputs.clone());
     below.effects.extend(module.effects.clone());
     below.metadata.extend(module.metadata.clone());
-    below.config = merged(&below.config, &module.config);
+    below.config = merge(&below.config, &module.config);
 }
 
 /// The settings without what [`complete`] would fill in again.
@@ -150,10 +148,10 @@ fn brief_within(
     let (registration, base) = base(module, handed, path)?;
     let mut brief = settings.clone();
     brief.fields.retain(|field, value| !base.fields.get(field).is_some_and(|base| same(base, value)));
-    if !is_controller(registration) {
+    if !registration.family.is_controller() {
         return Ok(brief);
     }
-    let handed = handed_down(registration, &merged(&base, settings));
+    let handed = handed_down(registration.family, &merge(&base, settings));
     let mut modules = Vec::new();
     for given in settings.modules.clone() {
         let path = join(path, &given.name);
@@ -162,7 +160,7 @@ fn brief_within(
             modules.push(ModuleSpec { config, ..given });
             continue;
         };
-        let full = merged(&below.config, &given.config);
+        let full = merge(&below.config, &given.config);
         let mut config = brief_within(&given.module, &full, &handed, &path)?;
         // What the registered neuron sets itself need not be said again; what it sets and this one does not
         // has to be.

@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::complete::{merged, same};
+use super::complete::same;
 use super::{ModuleSpec, Settings, Wiring};
 use crate::schema::join;
 
@@ -122,9 +122,4 @@ fn union<'a>(
 fn wires(wiring: &Wiring, port: &str) -> Option<Value> {
     let wires = wiring.get(port)?;
     Some(Value::Array(wires.iter().map(|wire| wire.to_string().into()).collect()))
-}
-
-/// Settings laid over others: fields replace fields, modules of the same name are merged, others are added.
-pub fn merge(base: &Settings, over: &Settings) -> Settings {
-    merged(base, over)
 }

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::address::fields;
-use super::complete::merged;
-use super::{Address, Change, CompleteError, ModuleSpec, Pattern, Settings, brief, changes, complete};
+use super::complete::without_alias;
+use super::{Address, Change, CompleteError, ModuleSpec, Pattern, Settings, brief, changes, complete, merge};
 use crate::component::{BuildError, Context, Instance};
 use crate::ports::InputShapes;
-use crate::registry::{self, AnyConfig};
+use crate::registry::{self, AnyConfig, suggestion};
 use crate::validate::Problems;
 
 /// The version of the layout of model files that this program writes.
@@ -83,10 +83,6 @@ pub enum SetError {
     Complete(#[from] CompleteError),
 }
 
-fn suggestion(near: &[String]) -> String {
-    if near.is_empty() { String::new() } else { format!(": did you mean {}?", near.join(" or ")) }
-}
-
 impl Model {
     /// A model of a registered module.
     pub fn new(module: &str, config: Settings) -> Self {
@@ -127,7 +123,7 @@ impl Model {
                 }
                 return Ok((module, config));
             };
-            config = merged(&definition.config, &config);
+            config = merge(&definition.config, &config);
             module = definition.base.clone();
         }
         Err(CompleteError { path: path.to_owned(), message: format!("`{module}` is based on itself") })
@@ -138,13 +134,11 @@ impl Model {
     /// # Errors
     /// Names the module that is unknown.
     pub fn complete(&self) -> Result<Self, CompleteError> {
-        let mut model = self.expanded()?;
-        if let Ok((registration, Some(alias))) = registry::find(&model.module) {
-            alias.complete(&mut model.config.fields);
-            model.module = registration.name.to_owned();
-        }
-        model.config = complete(&model.module, &model.config)?;
-        Ok(model)
+        let model = self.expanded()?;
+        let mut root = ModuleSpec::named("", &model.module, model.config);
+        without_alias(&mut root);
+        let config = complete(&root.module, &root.config)?;
+        Ok(Self { module: root.module, config, ..model })
     }
 
     /// The settings without what has its default anyway.

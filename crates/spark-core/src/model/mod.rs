@@ -14,8 +14,8 @@ mod sweep;
 mod wire;
 
 pub use address::{Address, Pattern, PatternError};
-pub use complete::{CompleteError, brief, complete, same};
-pub use diff::{Change, changes, merge};
+pub use complete::{CompleteError, brief, complete, handed_down, merge, same};
+pub use diff::{Change, changes};
 pub use document::{Definition, Model, SetError, VERSION};
 pub use schema::{module_schema, schema};
 pub use spec::{ModuleSpec, Settings, Wiring};

@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use super::Model;
-use crate::component::Family;
 use crate::registry::{self, Registration};
 
 /// The JSON Schema of model files: the layout of a [`Model`], and under `$defs` the configuration of every
@@ -49,7 +48,7 @@ pub fn schema() -> Value {
 /// ```
 pub fn module_schema(registration: &Registration) -> Value {
     let mut definitions = Map::new();
-    if is_controller(registration) {
+    if registration.family.is_controller() {
         let Value::Object(all) = schema()["$defs"].take() else { return Value::Null };
         definitions = all;
     }
@@ -60,10 +59,6 @@ pub fn module_schema(registration: &Registration) -> Value {
         own["$defs"] = definitions.into();
     }
     own
-}
-
-fn is_controller(registration: &Registration) -> bool {
-    matches!(registration.family, Family::Neuron | Family::Brain)
 }
 
 fn reference(name: &str) -> String {
@@ -97,7 +92,7 @@ fn configuration(registration: &Registration, definitions: &mut Map<String, Valu
         fields.insert("title".to_owned(), registration.name.into());
         fields.insert("description".to_owned(), registration.summary.into());
     }
-    if is_controller(registration) {
+    if registration.family.is_controller() {
         own["properties"]["modules"] = json!({
             "type": "array",
             "description": "The modules.",

@@ -4,7 +4,6 @@ use burn::tensor::TensorData;
 
 use crate::component::Instance;
 use crate::model::Pattern;
-use crate::payload::{DelayKernel, Kernel, Payload};
 use crate::state::StateError;
 
 /// A plane of state, or a kernel, that is kept.
@@ -65,9 +64,6 @@ fn read(instance: &dyn Instance, path: &str) -> Option<TensorData> {
     {
         return read(inside, rest);
     }
-    match instance.property(path) {
-        Ok(Payload::Kernel(Kernel(kernel))) => Some(kernel.transpose().into_data()),
-        Ok(Payload::DelayKernel(DelayKernel(kernel))) => Some(kernel.transpose().into_data()),
-        _ => instance.save().remove(path),
-    }
+    let property = instance.property(path).ok();
+    property.and_then(|value| value.exchanged()).or_else(|| instance.save().remove(path))
 }

@@ -1,16 +1,15 @@
 //! Shapes worked out along the wiring, and modules built for them.
 
+use burn::tensor::{Tensor, TensorData};
 use spark_core::component::{BuildError, Context, Instance};
-use spark_core::payload::{DelayKernel, Floats, Kernel, Payload, PayloadKind, Shape};
-use spark_core::ports::{InputShapes, PortError};
+use spark_core::payload::{PayloadKind, Shape};
+use spark_core::ports::{InputShapes, PortError, intern};
 use spark_core::registry::{Interface, OutputShapes};
 use spark_core::schema::join;
 use spark_core::{Problems, seed};
 
-use burn::tensor::{Tensor, TensorData};
-
 use super::controller::{Controller, Part};
-use super::wiring::{Feed, Source, Wired};
+use super::wiring::{Feed, Output, Source, Wired};
 
 /// How many units of a neuron inhibit.
 #[derive(Clone, Copy, Debug)]
@@ -59,18 +58,23 @@ impl<'a> Assembly<'a> {
 
     /// Outputs of the controller whose shapes follow without building anything.
     pub fn infer(mut self) -> OutputShapes {
-        while (0..self.known.len()).any(|place| self.inferred(place)) {}
-        let shape = |output: &super::wiring::Output| {
+        self.infer_all();
+        let shape = |output: &Output| {
             let shape = self.output(output.module, &output.port)?;
-            Some((spark_core::ports::intern(&output.name).into(), shape.clone()))
+            Some((intern(&output.name).into(), shape.clone()))
         };
         self.wired.outputs.iter().filter_map(shape).collect()
     }
 
     /// Whether the shapes of each module follow without building anything.
     pub fn foreseen(mut self) -> Vec<bool> {
-        while (0..self.known.len()).any(|place| self.inferred(place)) {}
+        self.infer_all();
         self.known.iter().map(|shapes| !shapes.is_empty()).collect()
+    }
+
+    /// Infers as long as something new follows.
+    fn infer_all(&mut self) {
+        while (0..self.known.len()).any(|place| self.inferred(place)) {}
     }
 
     /// Whether something is known of the outputs of a module that was not known before.
@@ -186,26 +190,16 @@ impl<'a> Assembly<'a> {
     /// Why nothing more can be built: the modules that wait for one another.
     fn stuck(&self, context: &Context) -> BuildError {
         let mut problems = Problems::default();
-        for (place, module) in
-            self.wired.modules.iter().enumerate().filter(|(place, _)| self.built[*place].is_none())
-        {
-            for feed in &module.feeds {
-                let unknown = |source: &&Source| self.shape(source).is_none();
-                let names = feed.sources.iter().filter(unknown).map(|source| match source {
-                    Source::Call(place) => format!("__call__.{}", self.wired.calls[*place].name),
-                    Source::Port { module, port } => format!("{}.{port}", self.wired.modules[*module].name),
-                    Source::Property { module, name } => {
-                        format!("{}#{name}", self.wired.modules[*module].name)
-                    }
-                    Source::Mask => "__self__#inhibition_mask".to_owned(),
-                });
-                let names: Vec<String> = names.collect();
-                if !names.is_empty() && !self.absent(feed) {
+        let waiting = self.wired.modules.iter().zip(&self.built).filter(|(_, built)| built.is_none());
+        for (module, _) in waiting {
+            for feed in module.feeds.iter().filter(|feed| !self.absent(feed)) {
+                let unknown = feed.sources.iter().filter(|source| self.shape(source).is_none());
+                let names: Vec<String> = unknown.map(|source| self.wired.wire(source).to_string()).collect();
+                if !names.is_empty() {
                     let path = join(&module.name, &format!("inputs.{}", feed.port));
                     problems.push(path, format!("{} of unknown shape", names.join(", ")), "a known shape");
                 }
             }
-            debug_assert!(self.built[place].is_none());
         }
         BuildError::Config { module: context.name.clone(), problems }
     }
@@ -233,15 +227,5 @@ impl<'a> Assembly<'a> {
                 effects: module.effects.clone(),
             })
             .collect()
-    }
-}
-
-/// What a property holds as it is exchanged: kernels as `[post, pre]`, weights as they are.
-pub(super) fn exchanged(payload: &Payload) -> Option<TensorData> {
-    match payload {
-        Payload::Kernel(Kernel(kernel)) => Some(kernel.clone().transpose().into_data()),
-        Payload::DelayKernel(DelayKernel(kernel)) => Some(kernel.clone().transpose().into_data()),
-        Payload::Floats(Floats(values)) => Some(values.to_data()),
-        _ => None,
     }
 }

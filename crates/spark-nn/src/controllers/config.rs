@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use spark_core::Problems;
 use spark_core::component::{BuildError, Context, Family, Instance};
-use spark_core::model::{ModuleSpec, Settings, complete};
+use spark_core::model::{ModuleSpec, Settings, complete, handed_down};
 use spark_core::payload::Shape;
 use spark_core::ports::{InputShapes, PropertySpec};
 use spark_core::registry::{AnyConfig, Interface, OutputShapes, Registration, fields_of, inventory};
@@ -154,14 +154,59 @@ macro_rules! controller {
             }
 
             fn wired(&self, path: &str, problems: &mut Problems) -> Wired {
-                let modules = match complete(self.kind, &self.settings()) {
-                    Ok(settings) => settings.modules,
-                    Err(error) => {
-                        problems.push(join(path, &error.path), error.message, "modules that are known");
-                        Vec::new()
-                    }
-                };
-                Wired::new(&modules, $order, &self.handed_down(), path, problems)
+                let settings = complete(self.kind, &self.settings()).unwrap_or_else(|error| {
+                    problems.push(join(path, &error.path), error.message, "modules that are known");
+                    Settings::default()
+                });
+                Wired::new(&settings.modules, $order, &handed_down($family, &settings), path, problems)
+            }
+
+            /// The controller, built for what is wired to it.
+            ///
+            /// # Errors
+            /// When it does not make sense, or does not fit what is wired.
+            pub fn build(
+                &self,
+                inputs: &InputShapes,
+                batch: usize,
+                context: &Context,
+            ) -> Result<Controller, BuildError> {
+                let module = || context.name.clone();
+                let mut problems = Problems::default();
+                self.validate("", &mut problems);
+                problems
+                    .into_result()
+                    .map_err(|problems| BuildError::Config { module: module(), problems })?;
+                let wired = self.wired("", &mut Problems::default());
+                let interface = self.interface_of(&wired);
+                inputs
+                    .check(&interface.inputs)
+                    .map_err(|source| BuildError::Port { module: module(), source })?;
+                let seed = self.seed.unwrap_or_else(|| seed_below(context));
+                let context = Context { seed, ..context.clone() };
+                Assembly::new(&wired, inputs).build(interface, self.inhibition(), batch, &context)
+            }
+
+            fn interface_of(&self, wired: &Wired) -> Interface {
+                Interface { properties: self.properties(), ..wired.interface() }
+            }
+
+            /// What is registered under a name: such a controller with other settings as the default.
+            pub(crate) const fn registration(
+                name: &'static str,
+                summary: &'static str,
+                default: fn() -> Settings,
+            ) -> Registration {
+                let parse =
+                    |name, settings| Ok(Box::new(Self::from_settings(name, settings)?) as Box<dyn AnyConfig>);
+                Registration::controller(
+                    name,
+                    $family,
+                    summary,
+                    || schemars::schema_for!(Self).into(),
+                    default,
+                    parse,
+                )
             }
         }
 
@@ -171,8 +216,7 @@ macro_rules! controller {
             }
 
             fn interface(&self) -> Interface {
-                let wired = self.wired("", &mut Problems::default());
-                Interface { properties: self.properties(), ..wired.interface() }
+                self.interface_of(&self.wired("", &mut Problems::default()))
             }
 
             fn infer(&self, inputs: &InputShapes) -> OutputShapes {
@@ -214,16 +258,7 @@ macro_rules! controller {
         }
 
         inventory::submit! {
-            Registration::controller(
-                $config::NAME,
-                $family,
-                $summary,
-                || schemars::schema_for!($config).into(),
-                || Settings { fields: fields_of(&$config::default()), modules: Vec::new() },
-                |name, settings| {
-                    Ok(Box::new($config::from_settings(name, settings)?) as Box<dyn AnyConfig>)
-                },
-            )
+            $config::registration($config::NAME, $summary, || $config::default().settings())
         }
     };
 }
@@ -246,31 +281,17 @@ impl NeuronConfig {
         vec![INHIBITION_MASK]
     }
 
-    fn handed_down(&self) -> Vec<(&'static str, Value)> {
-        vec![("dt", fields_of(self)["dt"].clone()), ("units", self.units.clone().into())]
-    }
-
     fn check_fields(&self, path: &str, problems: &mut Problems) {
         check_units(&self.units, path, problems);
+    }
+
+    fn inhibition(&self) -> Option<Inhibition> {
+        Some(Inhibition { units: self.units.iter().product(), rate: self.inhibitory_rate })
     }
 
     /// Neurons that are registered under a name of their own.
     pub(crate) fn called(kind: &'static str) -> Self {
         Self { kind, ..Self::default() }
-    }
-
-    /// Builds the neuron for what is wired to it.
-    ///
-    /// # Errors
-    /// When it does not make sense, or does not fit what is wired.
-    pub fn build(
-        &self,
-        inputs: &InputShapes,
-        batch: usize,
-        context: &Context,
-    ) -> Result<Controller, BuildError> {
-        let mask = Inhibition { units: self.units.iter().product(), rate: self.inhibitory_rate };
-        assembled(self, self.seed, Some(mask), inputs, batch, context, |problems| self.wired("", problems))
     }
 }
 
@@ -279,44 +300,14 @@ impl BrainConfig {
         Vec::new()
     }
 
-    fn handed_down(&self) -> Vec<(&'static str, Value)> {
-        vec![("dt", fields_of(self)["dt"].clone())]
-    }
-
     fn check_fields(&self, _: &str, _: &mut Problems) {}
 
-    /// Builds the brain for what is wired to it.
-    ///
-    /// # Errors
-    /// When it does not make sense, or does not fit what is wired.
-    pub fn build(
-        &self,
-        inputs: &InputShapes,
-        batch: usize,
-        context: &Context,
-    ) -> Result<Controller, BuildError> {
-        assembled(self, self.seed, None, inputs, batch, context, |problems| self.wired("", problems))
+    fn inhibition(&self) -> Option<Inhibition> {
+        None
     }
 }
 
-fn assembled(
-    config: &dyn AnyConfig,
-    seed: Option<u64>,
-    inhibition: Option<Inhibition>,
-    inputs: &InputShapes,
-    batch: usize,
-    context: &Context,
-    wired: impl FnOnce(&mut Problems) -> Wired,
-) -> Result<Controller, BuildError> {
-    let mut problems = Problems::default();
-    config.validate("", &mut problems);
-    let module = || context.name.clone();
-    problems.into_result().map_err(|problems| BuildError::Config { module: module(), problems })?;
-    let interface = config.interface();
-    inputs.check(&interface.inputs).map_err(|source| BuildError::Port { module: module(), source })?;
-    // A root has no name to derive a seed from.
-    let below = if context.name.is_empty() { context.seed } else { derive(context.seed, &context.name) };
-    let context = Context { seed: seed.unwrap_or(below), ..context.clone() };
-    let wired = wired(&mut Problems::default());
-    Assembly::new(&wired, inputs).build(interface, inhibition, batch, &context)
+/// The seed of a controller that names none; a root has no name to derive one from.
+fn seed_below(context: &Context) -> u64 {
+    if context.name.is_empty() { context.seed } else { derive(context.seed, &context.name) }
 }

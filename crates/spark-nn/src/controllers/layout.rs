@@ -74,33 +74,34 @@ impl Layout {
         readers
     }
 
+    /// Whether a reader sees what its source gave one step before.
+    fn late(&self, wired: &Wired, maker: usize, reader: usize) -> bool {
+        wired.when == Order::Latency || self.position[reader] <= self.position[maker]
+    }
+
+    /// Whether a slot is an output of the controller.
+    fn given(&self, parts: &[Part], wired: &Wired, slot: usize) -> bool {
+        wired.outputs.iter().any(|output| self.slot(parts, output.module, &output.port) == slot)
+    }
+
+    /// Whether an effect reads a slot.
+    fn written_from(&self, parts: &[Part], slot: usize) -> bool {
+        parts.iter().flat_map(|part| &part.effects).any(|effect| {
+            matches!(effect.sources.as_slice(), [wiring::Source::Port { module, port }]
+                if self.slot(parts, *module, port) == slot)
+        })
+    }
+
     /// Whether a read is the last one before the slot is written again.
     fn takes(&self, parts: &[Part], wired: &Wired, maker: usize, slot: usize, read: (usize, usize)) -> bool {
         let key = |(place, count): &(usize, usize)| (self.position[*place], *count);
         let readers = self.readers(parts, slot);
-        let late = |reader: &&(usize, usize)| match wired.when {
-            Order::Latency => true,
-            Order::Dependencies => self.position[reader.0] <= self.position[maker],
-        };
-        if let Some(last) = readers.iter().filter(late).max_by_key(|reader| key(reader)) {
+        let late = readers.iter().filter(|(reader, _)| self.late(wired, maker, *reader));
+        if let Some(last) = late.max_by_key(|reader| key(reader)) {
             return *last == read;
         }
-        let given = wired.outputs.iter().any(|output| self.slot(parts, output.module, &output.port) == slot);
-        let written = self.written_from(parts, slot).is_some();
-        !given && !written && readers.iter().max_by_key(|reader| key(reader)) == Some(&read)
-    }
-
-    /// The effect that reads a slot.
-    fn written_from(&self, parts: &[Part], slot: usize) -> Option<(usize, String)> {
-        let effects = parts
-            .iter()
-            .enumerate()
-            .flat_map(|(owner, part)| part.effects.iter().map(move |effect| (owner, effect)));
-        let mut effects = effects.filter(|(_, effect)| {
-            matches!(effect.sources.as_slice(), [wiring::Source::Port { module, port }]
-                if self.slot(parts, *module, port) == slot)
-        });
-        effects.next().map(|(owner, effect)| (owner, effect.port.clone()))
+        let others = self.given(parts, wired, slot) || self.written_from(parts, slot);
+        !others && readers.iter().max_by_key(|reader| key(reader)) == Some(&read)
     }
 
     /// Which slots hold something between two steps that the next one reads: all of a brain but those that an
@@ -111,7 +112,7 @@ impl Layout {
             let slots = self.first[maker]..self.first[maker] + part.outputs.len();
             for slot in slots.filter(|_| wired.when == Order::Dependencies) {
                 let readers = self.readers(parts, slot);
-                waiting[slot] = readers.iter().any(|reader| self.position[reader.0] <= self.position[maker]);
+                waiting[slot] = readers.iter().any(|(reader, _)| self.late(wired, maker, *reader));
             }
         }
         for effect in effects {
@@ -167,14 +168,8 @@ impl Layout {
                     [wiring::Source::Port { module, port }] => {
                         let slot = self.slot(parts, *module, port);
                         let readers = self.readers(parts, slot);
-                        let late = |reader: &(usize, usize)| {
-                            wired.when == Order::Latency || self.position[reader.0] <= self.position[*module]
-                        };
-                        let read_later = readers.iter().any(late);
-                        let given = wired
-                            .outputs
-                            .iter()
-                            .any(|output| self.slot(parts, output.module, &output.port) == slot);
+                        let read_later = readers.iter().any(|(reader, _)| self.late(wired, *module, *reader));
+                        let given = self.given(parts, wired, slot);
                         Read::Slot { slot, take: !(given || read_later) }
                     }
                     [wiring::Source::Property { module, name }] => {

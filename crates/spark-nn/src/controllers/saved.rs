@@ -5,7 +5,6 @@ use spark_core::payload::{DelayKernel, Floats, Kernel, Payload, PayloadKind};
 use spark_core::ports::PropertySpec;
 use spark_core::state::{Saved, StateError};
 
-use super::assembly::exchanged;
 use super::controller::{Controller, INHIBITION_MASK};
 use super::waiting::{self, fits};
 
@@ -18,7 +17,7 @@ pub(super) fn save(controller: &Controller) -> Saved {
         saved.extend(node.instance.save().into_iter().map(prefixed));
         for property in node.instance.properties().iter().filter(|property| property.writable) {
             let value = node.instance.property(property.name).ok();
-            if let Some(data) = value.as_ref().and_then(exchanged) {
+            if let Some(data) = value.as_ref().and_then(Payload::exchanged) {
                 saved.insert(format!("{}.{}", node.name, property.name), data);
             }
         }
@@ -59,7 +58,8 @@ pub(super) fn load(controller: &mut Controller, saved: &Saved) -> Result<(), Sta
         let writable: Vec<PropertySpec> =
             node.instance.properties().iter().filter(|property| property.writable).copied().collect();
         for property in writable {
-            let Some(now) = node.instance.property(property.name).ok().as_ref().and_then(exchanged) else {
+            let Some(now) = node.instance.property(property.name).ok().as_ref().and_then(Payload::exchanged)
+            else {
                 continue;
             };
             let data = inside.remove(property.name);

@@ -110,7 +110,7 @@ impl Wired {
         let mut known: Vec<&ModuleSpec> = Vec::new();
         for spec in specs {
             let path = join(path, &spec.name);
-            check_name(spec, &known, &path, problems);
+            check_name(spec, &path, problems);
             contradictions(spec, handed, &path, problems);
             if let Some(module) = configured(spec, &path, problems) {
                 wired.modules.push(module);
@@ -137,6 +137,16 @@ impl Wired {
             inputs: self.calls.clone(),
             outputs: self.outputs.iter().map(output).collect(),
             properties: Vec::new(),
+        }
+    }
+
+    /// A source as it is written.
+    pub fn wire(&self, source: &Source) -> Wire {
+        match source {
+            Source::Call(place) => Wire::call(self.calls[*place].name),
+            Source::Port { module, port } => Wire::output(&self.modules[*module].name, port),
+            Source::Property { module, name } => Wire::property(&self.modules[*module].name, name),
+            Source::Mask => Wire::property("__self__", INHIBITION_PORT),
         }
     }
 
@@ -398,12 +408,9 @@ fn one_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
     if names.is_empty() { "none, there is none".to_owned() } else { names.join(", ") }
 }
 
-fn check_name(spec: &ModuleSpec, known: &[&ModuleSpec], path: &str, problems: &mut Problems) {
+fn check_name(spec: &ModuleSpec, path: &str, problems: &mut Problems) {
     if !is_name(&spec.name) || spec.name.starts_with("__") {
         problems.push(path, format!("the name `{}`", spec.name), "a name without dots, spaces and brackets");
-    }
-    if known.iter().any(|known| known.name == spec.name) {
-        problems.push(path, "a name that another module has", "a name of its own");
     }
 }
 

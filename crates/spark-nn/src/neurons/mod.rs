@@ -55,17 +55,9 @@ use crate::controllers::NeuronConfig;
 macro_rules! neuron {
     ($name:literal, $summary:literal, $make:path) => {
         spark_core::registry::inventory::submit! {
-            spark_core::registry::Registration::controller(
-                $name,
-                spark_core::component::Family::Neuron,
-                $summary,
-                || schemars::schema_for!($crate::controllers::NeuronConfig).into(),
-                || spark_core::registry::AnyConfig::settings(&$make()),
-                |name, settings| {
-                    let config = $crate::controllers::NeuronConfig::from_settings(name, settings)?;
-                    Ok(Box::new(config) as Box<dyn spark_core::registry::AnyConfig>)
-                },
-            )
+            $crate::controllers::NeuronConfig::registration($name, $summary, || {
+                spark_core::registry::AnyConfig::settings(&$make())
+            })
         }
     };
 }

@@ -7,7 +7,7 @@ use spark_core::model::same;
 use spark_core::parameter::Draw;
 use spark_core::registry::Registration;
 
-use super::{EDITOR, Noted, arrays, names, read::is_controller};
+use super::{EDITOR, Noted, arrays, names};
 use crate::model::tree::{At, Json, Wrong};
 
 /// Entries of the older form that say the same everywhere.
@@ -98,7 +98,7 @@ impl Reader {
         }
         for (name, value) in &handed.fields {
             // A neuron inside a neuron has units of its own.
-            if *name == "units" && is_controller(registration) {
+            if *name == "units" && registration.family.is_controller() {
                 continue;
             }
             let stated = config.get(name).is_some();

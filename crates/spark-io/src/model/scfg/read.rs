@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use spark_core::component::{Alias, Family};
 use spark_core::model::{Model, ModuleSpec, Origin, Settings, Wire, Wiring, is_name};
-use spark_core::registry::{self, Registration};
+use spark_core::registry;
 use spark_core::schema::join;
 use std::collections::HashMap;
 
@@ -130,14 +130,14 @@ impl Reader {
         self.complete(registration, alias, &mut fields, handed, config, &mut noted);
         let modules = match &specs {
             None => Vec::new(),
-            Some(specs) if is_controller(registration) => {
+            Some(specs) if registration.family.is_controller() => {
                 self.modules(specs, &handed.below(registration, &fields))?
             }
             Some(specs) => {
                 return Err(Wrong::new(specs.path.clone(), format!("{} has no modules", registration.name)));
             }
         };
-        if is_controller(registration) && !keeps(&registration.default_settings().modules, &modules) {
+        if registration.family.is_controller() && !keeps(&registration.default_settings().modules, &modules) {
             let base = if registration.family == Family::Neuron { "Neuron" } else { "Brain" };
             let message =
                 format!("`{class}` has other modules here: read as a {base}, the name is kept for writing");
@@ -231,10 +231,6 @@ impl Reader {
         }
         Ok(())
     }
-}
-
-pub(super) fn is_controller(registration: &Registration) -> bool {
-    matches!(registration.family, Family::Neuron | Family::Brain)
 }
 
 /// Whether modules keep all that a registered neuron has, in its order: it is laid under them otherwise.

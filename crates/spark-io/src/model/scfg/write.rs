@@ -8,7 +8,6 @@ use spark_core::parameter::{Distribution, Draw};
 use spark_core::registry::{self, Registration};
 use spark_core::schema::join;
 
-use super::read::is_controller;
 use super::{BESIDE, Beside, NOTED, Noted, VERSION, arrays, names};
 use crate::model::tree::{Entries, Json, Wrong, object};
 
@@ -61,7 +60,7 @@ impl Writer {
         let (registration, _) =
             registry::find(module).map_err(|error| Wrong::new(path, error.to_string()))?;
         let noted = Noted::of(metadata);
-        let controller = is_controller(registration);
+        let controller = registration.family.is_controller();
         let given = noted.class.clone().filter(|_| controller);
         if given.is_none() && !names::known(registration.name) {
             let place = if path.is_empty() { "." } else { path };
@@ -89,7 +88,7 @@ impl Writer {
         let default = registration.default_settings().fields;
         let others = fields.keys().map(String::as_str).filter(|name| !FIRST.contains(name));
         for name in FIRST.into_iter().chain(others) {
-            if name == "dtype" && !is_controller(registration) {
+            if name == "dtype" && !registration.family.is_controller() {
                 config.insert(name.to_owned(), self.number_type(noted.dtype.as_ref()));
             }
             let Some(value) = fields.get(name) else { continue };
