@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 
 pub use crate::alias::{Alias, Preset};
+use crate::host::{HostStep, HostWiring};
 pub use crate::instance::{Footprint, Instance, Running};
 use crate::payload::{Payload, PayloadKind, Shape};
 use crate::ports::{InputShapes, PortError, Ports, PropertySpec};
@@ -114,6 +115,20 @@ pub trait Component: Module + 'static {
         inputs: Self::Inputs,
         state: Self::State,
     ) -> (Self::Outputs, Self::State);
+
+    /// A form of itself that steps on the host, for one sample, from this state on; `None` where it has none or
+    /// is wired to something that it does not know. What it shares with others goes into the wiring.
+    fn on_host(
+        &self,
+        _plan: &Self::Plan,
+        _state: &Self::State,
+        _wiring: &mut HostWiring,
+    ) -> Option<Box<dyn HostStep<Self>>>
+    where
+        Self: Sized,
+    {
+        None
+    }
 
     /// Steps in a row. An override computes the same.
     fn sequence(

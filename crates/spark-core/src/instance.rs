@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::component::Component;
+use crate::host::{HostStep, HostWiring, Signal};
 use crate::payload::{Payload, Shape};
 use crate::ports::{self, InputShapes, PortError, PortSpec, PortValues, Ports, PropertySpec};
 use crate::state::{self, Saved, StateError};
@@ -45,17 +46,24 @@ pub trait Instance: fmt::Debug + Send {
     /// If one is missing or does not fit its port.
     fn forward(&mut self, inputs: PortValues) -> PortValues;
 
+    /// Goes to work on the host, where it has a form for that; see [`host`](crate::host). Returns whether it does.
+    fn enter_host(&mut self, wiring: &mut HostWiring) -> bool;
+
+    /// One step on the host: signals in the order in which ports are wired, and of outputs.
+    ///
+    /// # Panics
+    /// If it did not enter.
+    fn step_on_host(&mut self, inputs: &[&Signal], outputs: &mut [Signal]);
+
+    /// Comes back from the host, in the state that its steps led to.
+    fn leave_host(&mut self);
+
     /// Back to the initial state; parameters stay.
     fn reset(&mut self);
 
     /// The modules inside, by name; none in a component.
     fn modules(&self) -> Vec<(&str, &dyn Instance)> {
         Vec::new()
-    }
-
-    /// A module inside, to be changed.
-    fn module_mut(&mut self, _name: &str) -> Option<&mut dyn Instance> {
-        None
     }
 
     /// How much it holds.
@@ -137,7 +145,7 @@ impl std::iter::Sum for Footprint {
 ///
 /// # Examples
 /// See [`ComponentConfig::run`](crate::ComponentConfig::run) and the components of `spark-nn`.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Running<C: Component> {
     component: C,
     plan: C::Plan,
@@ -145,6 +153,17 @@ pub struct Running<C: Component> {
     state: Option<C::State>,
     inputs: InputShapes,
     batch: usize,
+    /// What steps in its place.
+    host: Option<Box<dyn HostStep<C>>>,
+}
+
+impl<C: Component> Clone for Running<C> {
+    /// A copy in the same state, with tensors of its own accord.
+    fn clone(&self) -> Self {
+        let (component, state) = self.present(|component, state| (component.clone(), state.clone()));
+        let (plan, inputs) = (self.plan.clone(), self.inputs.clone());
+        Self { component, plan, state: Some(state), inputs, batch: self.batch, host: None }
+    }
 }
 
 impl<C: Component> Running<C> {
@@ -152,7 +171,15 @@ impl<C: Component> Running<C> {
     pub fn new(component: C, inputs: InputShapes, batch: usize) -> Self {
         let plan = component.plan();
         let state = Some(component.initial_state(&plan, batch));
-        Self { component, plan, state, inputs, batch }
+        Self { component, plan, state, inputs, batch, host: None }
+    }
+
+    /// Component and state as they are now, wherever they are.
+    fn present<R>(&self, read: impl FnOnce(&C, &C::State) -> R) -> R {
+        let Some(host) = &self.host else { return read(&self.component, self.state()) };
+        let (mut component, mut state) = (self.component.clone(), self.state().clone());
+        host.settle(&mut component, &mut state);
+        read(&component, &state)
     }
 
     /// The component.
@@ -170,6 +197,7 @@ impl<C: Component> Running<C> {
     /// # Panics
     /// If a payload is not of the shape that the component was built for.
     pub fn advance(&mut self, inputs: C::Inputs) -> C::Outputs {
+        self.leave_host();
         let state = self.state.take().unwrap_or_else(|| self.component.initial_state(&self.plan, self.batch));
         let (outputs, state) = self.component.step(&self.plan, inputs, state);
         self.state = Some(state);
@@ -229,18 +257,39 @@ impl<C: Component> Instance for Running<C> {
         Ok(self.advance(C::Inputs::from_values(inputs)?).into_values())
     }
 
+    fn enter_host(&mut self, wiring: &mut HostWiring) -> bool {
+        self.host = match self.batch {
+            1 => self.component.on_host(&self.plan, self.state(), wiring),
+            _ => None,
+        };
+        self.host.is_some()
+    }
+
+    fn step_on_host(&mut self, inputs: &[&Signal], outputs: &mut [Signal]) {
+        self.host.as_mut().expect("it entered").step(inputs, outputs);
+    }
+
+    fn leave_host(&mut self) {
+        if let Some(host) = self.host.take() {
+            let state = self.state.as_mut().expect("no step is under way");
+            host.settle(&mut self.component, state);
+        }
+    }
+
     fn forward(&mut self, inputs: PortValues) -> PortValues {
         let inputs = C::Inputs::from_values(inputs).unwrap_or_else(|error| panic!("{error}"));
         self.advance(inputs).into_values()
     }
 
     fn reset(&mut self) {
+        self.leave_host();
         self.state = Some(self.component.initial_state(&self.plan, self.batch));
     }
 
     fn property(&self, name: &str) -> Result<Payload, PortError> {
         self.known(name)?;
-        Ok(self.component.property(self.state(), name).expect("a property of the list has a value"))
+        let value = self.present(|component, state| component.property(state, name));
+        Ok(value.expect("a property of the list has a value"))
     }
 
     fn property_shape(&self, name: &str) -> Result<Shape, PortError> {
@@ -250,6 +299,7 @@ impl<C: Component> Instance for Running<C> {
 
     fn set_property(&mut self, name: &str, value: Payload) -> Result<(), PortError> {
         self.writable(name)?;
+        self.leave_host();
         let state = self.state.as_mut().expect("no step is under way");
         self.component.set_property(state, name, value)?;
         if let Some(plan) = self.component.replanned(name) {
@@ -260,15 +310,17 @@ impl<C: Component> Instance for Running<C> {
 
     fn take_property(&mut self, name: &str) -> Result<Payload, PortError> {
         self.writable(name)?;
+        self.leave_host();
         let state = self.state.as_mut().expect("no step is under way");
         Ok(self.component.take_property(state, name).expect("a property of the list has a value"))
     }
 
     fn save(&self) -> Saved {
-        state::save(self.state().clone())
+        self.present(|_, now| state::save(now.clone()))
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), StateError> {
+        self.leave_host();
         self.state = Some(state::restore(self.state().clone(), saved)?);
         Ok(())
     }

@@ -12,6 +12,7 @@
 //! * [`mod@state`]: what a component remembers, by name.
 //! * [`model`]: modules and their wiring as a file describes them: addresses, defaults, differences.
 //! * [`simulation`]: a model run over inputs, with rates and recordings.
+//! * [`host`]: one sample on the CPU, without tensors between modules.
 //! * [`component`], [`registry`]: components, and how they are found by name; [`build`]: their parameters.
 
 mod alias;
@@ -21,6 +22,7 @@ pub mod component;
 pub mod config;
 pub mod device;
 mod draw;
+pub mod host;
 pub mod init;
 mod instance;
 pub mod join;

@@ -29,6 +29,8 @@
 //! * [`sparse_matmul`]: the current through sparsely connected synapses; [`channel_step`]: through those whose
 //!   arrivals decay in an excitatory and an inhibitory channel.
 //! * [`random`]: random tensors.
+//!
+//! Where one sample is simulated on the CPU, [`host`] does the same without tensors.
 
 mod autodiff;
 mod backends;
@@ -40,6 +42,7 @@ mod delays;
 mod eligibility;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gpu;
+pub mod host;
 mod ops;
 mod pair_types;
 pub mod philox;

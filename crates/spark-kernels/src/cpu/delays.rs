@@ -237,8 +237,9 @@ fn add_entries(entries: &[u32], from: usize, value: f32, row: &[f32], output: &m
     }
 }
 
-/// Which synapses of which units something arrives at, bit by bit.
-struct Arriving {
+/// Which synapses of which units something arrives at, bit by bit; at all of them where there are no bits.
+#[derive(Debug)]
+pub(crate) struct Arriving {
     /// Ascending; a unit that had several values is there once for each.
     units: Vec<u32>,
     values: Vec<f32>,
@@ -248,6 +249,26 @@ struct Arriving {
 }
 
 impl Arriving {
+    /// Nothing, for rows of so many words of bits.
+    pub fn none(words: usize) -> Self {
+        Self { units: Vec::new(), values: Vec::new(), masks: Vec::new(), words }
+    }
+
+    pub fn clear(&mut self) {
+        self.units.clear();
+        self.values.clear();
+        self.masks.clear();
+    }
+
+    pub fn units(&self) -> &[u32] {
+        &self.units
+    }
+
+    /// The bits of one arrival.
+    pub fn mask(&self, at: usize) -> &[u32] {
+        &self.masks[at * self.words..(at + 1) * self.words]
+    }
+
     fn new(past: &Past<'_>, masks: &DelayMasks) -> Self {
         let words = masks.words();
         let mut arriving = Self {
@@ -265,7 +286,7 @@ impl Arriving {
     }
 
     #[inline]
-    fn push(&mut self, unit: u32, value: f32, mask: &[u32]) {
+    pub fn push(&mut self, unit: u32, value: f32, mask: &[u32]) {
         let last = self.units.last().zip(self.values.last());
         if last.is_some_and(|(last, before)| *last == unit && before.to_bits() == value.to_bits()) {
             let end = self.masks.len();
@@ -280,15 +301,24 @@ impl Arriving {
     }
 
     /// Adds what arrives to postsynaptic units from the multiple `from` of [`LANES`] on.
-    fn add(&self, weight: &[f32], post: usize, from: usize, output: &mut [f32]) {
+    pub fn add(&self, weight: &[f32], post: usize, from: usize, output: &mut [f32]) {
         let width = output.len();
-        let arrival = |at: usize| Arrival {
-            value: self.values[at],
-            row: &weight[self.units[at] as usize * post + from..][..width],
-            mask: &self.masks[at * self.words + from / LANES..(at + 1) * self.words],
-        };
+        let row = |at: usize| &weight[self.units[at] as usize * post + from..][..width];
         let count = self.units.len();
         let whole = count - count % 4;
+        if self.words == 0 {
+            let of_all = |at: usize| (self.values[at], row(at));
+            for at in (0..whole).step_by(4) {
+                add_four_rows([of_all(at), of_all(at + 1), of_all(at + 2), of_all(at + 3)], output);
+            }
+            (whole..count).for_each(|at| add_row(of_all(at), output));
+            return;
+        }
+        let arrival = |at: usize| Arrival {
+            value: self.values[at],
+            row: row(at),
+            mask: &self.masks[at * self.words + from / LANES..(at + 1) * self.words],
+        };
         for at in (0..whole).step_by(4) {
             add_four([arrival(at), arrival(at + 1), arrival(at + 2), arrival(at + 3)], output);
         }
@@ -315,6 +345,22 @@ fn add_four<'a>(arrivals: [Arrival<'a>; 4], output: &mut [f32]) {
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
 fn add_one<'a>(arrival: Arrival<'a>, output: &mut [f32]) {
     add_arrivals([arrival], output);
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
+fn add_four_rows<'a>(rows: [(f32, &'a [f32]); 4], output: &mut [f32]) {
+    let n = output.len();
+    let [a, b, c, d] = rows.map(|(value, row)| (value, &row[..n]));
+    for i in 0..n {
+        output[i] = output[i] + a.0 * a.1[i] + b.0 * b.1[i] + c.0 * c.1[i] + d.0 * d.1[i];
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
+fn add_row<'a>((value, row): (f32, &'a [f32]), output: &mut [f32]) {
+    for (output, weight) in output.iter_mut().zip(row) {
+        *output += value * weight;
+    }
 }
 
 /// `output[i] += x·w[i]` where the mask of an arrival has its bit, arrival by arrival.

@@ -29,6 +29,7 @@ pub(crate) fn with_rows<R>(
 }
 
 /// A parameter: a row of units, or one value repeated as often as a block is wide.
+#[derive(Debug)]
 pub(crate) struct Lane<'a> {
     values: Cow<'a, [f32]>,
     /// Whether all units share one value.
@@ -44,6 +45,14 @@ impl<'a> Lane<'a> {
                 Self { values: Cow::Borrowed(row), shared: true }
             }
             _ => Self { values, shared: false },
+        }
+    }
+
+    /// A parameter of one value or one for each of `entries` units, with memory of its own.
+    pub fn owned(values: Vec<f32>, entries: usize) -> Lane<'static> {
+        match values[..] {
+            [value] => Lane { values: Cow::Owned(vec![value; entries.clamp(1, LANES)]), shared: true },
+            _ => Lane { values: Cow::Owned(values), shared: false },
         }
     }
 

@@ -35,6 +35,32 @@ pub(crate) fn step<B: HostBackend>(
     })
 }
 
+/// Traces of one sample that stay on the host from step to step.
+#[derive(Debug)]
+pub(crate) struct Resident {
+    parameters: Trace<Lane<'static>>,
+    value: Vec<f32>,
+}
+
+impl Resident {
+    pub fn new(trace: Trace<Vec<f32>>, value: Vec<f32>) -> Self {
+        Self { parameters: trace.map(|values| Lane::owned(values, value.len())), value }
+    }
+
+    pub fn step(&mut self, input: &[f32]) -> &[f32] {
+        let entries = self.value.len();
+        lanes::blocks(0, entries, entries.max(1), |entry, part| {
+            let parameters = self.parameters.as_ref().map(|lane| lane.block(entry, part.len()));
+            step_block(&mut self.value[part.clone()], &input[part], &parameters);
+        });
+        &self.value
+    }
+
+    pub fn value(&self) -> &[f32] {
+        &self.value
+    }
+}
+
 /// The most parameters that a trace has.
 const PARAMETERS: usize = 4;
 

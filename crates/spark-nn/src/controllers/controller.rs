@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 use spark_core::component::{Footprint, Instance};
+use spark_core::host::{HostWiring, Signal};
 use spark_core::model::Wire;
 use spark_core::payload::{Mask, Payload, PayloadKind, Shape};
 use spark_core::ports::{InputShapes, PortError, PortSpec, PortValues, PropertySpec, intern};
@@ -12,6 +13,7 @@ use std::mem;
 
 use super::idle::{idle, zeros};
 use super::layout::{Effect, Layout, Read};
+use super::on_host::Hosting;
 use super::saved;
 use super::schedule::Schedule;
 use super::wiring::{self, Feed, Order, Wired};
@@ -42,7 +44,7 @@ pub struct Part {
 pub(super) struct Node {
     pub name: &'static str,
     pub instance: Box<dyn Instance>,
-    feeds: Vec<(&'static str, Vec<Read>)>,
+    pub feeds: Vec<(&'static str, Vec<Read>)>,
     /// Its first slot; its outputs have slots in a row.
     pub first: usize,
     pub outputs: Vec<(Cow<'static, str>, Shape)>,
@@ -68,21 +70,22 @@ fn takes(reads: &[Read]) -> bool {
 /// [`BrainConfig`](super::BrainConfig) describe.
 pub struct Controller {
     pub(super) nodes: Vec<Node>,
-    when: Order,
-    calls: Vec<(&'static str, Shape)>,
+    pub(super) when: Order,
+    pub(super) calls: Vec<(&'static str, Shape)>,
     pub(super) slots: Vec<Option<Payload>>,
     /// Slots that hold something for the next step.
     pub(super) waiting: Vec<bool>,
     schedule: Schedule,
-    effects: Vec<Effect>,
-    outputs: Vec<(&'static str, Read)>,
+    pub(super) effects: Vec<Effect>,
+    pub(super) outputs: Vec<(&'static str, Read)>,
     pub(super) mask: Option<Tensor<1>>,
     interface: Interface,
-    output_shapes: Vec<Shape>,
+    pub(super) output_shapes: Vec<Shape>,
     batch: usize,
     pub(super) device: Device,
     /// Inputs of the step under way.
-    external: Vec<Option<Payload>>,
+    pub(super) external: Vec<Option<Payload>>,
+    pub(super) host: Hosting,
 }
 
 impl std::fmt::Debug for Controller {
@@ -163,6 +166,7 @@ impl Controller {
             interface,
             output_shapes,
             batch,
+            host: Hosting::possible(batch, &device),
             device,
         };
         let takes_any = controller.nodes.iter().any(|node| node.feeds.iter().any(|(_, reads)| takes(reads)));
@@ -199,7 +203,7 @@ impl Controller {
             return node.instance.property(&wire.port).ok();
         }
         let place = node.outputs.iter().position(|(port, _)| *port == wire.port)?;
-        self.slots[node.first + place].clone()
+        self.slot(node, place)
     }
 
     /// Steps on inputs that `input` gives for every step, until `steps` are done or `observe` says to stop;
@@ -246,6 +250,11 @@ impl Controller {
     }
 
     fn advance(&mut self) -> PortValues {
+        if self.try_host()
+            && let Some(outputs) = self.step_alone()
+        {
+            return outputs;
+        }
         match self.when {
             Order::Dependencies => {
                 for at in 0..self.nodes.len() {
@@ -395,7 +404,20 @@ impl Instance for Controller {
         self.advance()
     }
 
+    fn enter_host(&mut self, wiring: &mut HostWiring) -> bool {
+        self.enter(wiring)
+    }
+
+    fn step_on_host(&mut self, inputs: &[&Signal], outputs: &mut [Signal]) {
+        self.step_inside(inputs, outputs);
+    }
+
+    fn leave_host(&mut self) {
+        self.come_back();
+    }
+
     fn reset(&mut self) {
+        self.come_back();
         for node in &mut self.nodes {
             node.instance.reset();
         }
@@ -404,11 +426,6 @@ impl Instance for Controller {
 
     fn modules(&self) -> Vec<(&str, &dyn Instance)> {
         self.nodes.iter().map(|node| (node.name, node.instance.as_ref())).collect()
-    }
-
-    fn module_mut(&mut self, name: &str) -> Option<&mut dyn Instance> {
-        let node = self.nodes.iter_mut().find(|node| node.name == name)?;
-        Some(node.instance.as_mut())
     }
 
     fn footprint(&self) -> Footprint {
@@ -437,11 +454,13 @@ impl Instance for Controller {
             return Err(PortError::ReadOnly(name.to_owned()));
         }
         let (node, rest) = self.inside(name)?;
+        self.come_back();
         self.nodes[node].instance.set_property(rest, value)
     }
 
     fn take_property(&mut self, name: &str) -> Result<Payload, PortError> {
         let (node, rest) = self.inside(name)?;
+        self.come_back();
         self.nodes[node].instance.take_property(rest)
     }
 
@@ -450,6 +469,7 @@ impl Instance for Controller {
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), StateError> {
+        self.come_back();
         let before = self.save();
         let result = saved::load(self, saved);
         if result.is_err() {

@@ -23,8 +23,10 @@ pub(super) fn save(controller: &Controller) -> Saved {
         }
         for (place, (port, _)) in node.outputs.iter().enumerate() {
             let slot = node.first + place;
-            if let (true, Some(payload)) = (controller.waiting[slot], &controller.slots[slot]) {
-                waiting::save(payload, &format!("{}>{port}", node.name), &mut saved);
+            if controller.waiting[slot]
+                && let Some(payload) = controller.slot(node, place)
+            {
+                waiting::save(&payload, &format!("{}>{port}", node.name), &mut saved);
             }
         }
     }

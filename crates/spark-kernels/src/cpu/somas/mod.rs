@@ -44,6 +44,32 @@ pub(crate) fn step<B: HostBackend>(
     })
 }
 
+/// Units of one sample that stay on the host from step to step.
+#[derive(Debug)]
+pub(crate) struct Resident {
+    parameters: Soma<Lane<'static>>,
+    state: SomaState<Vec<f32>>,
+    width: usize,
+}
+
+impl Resident {
+    pub fn new(soma: Soma<Vec<f32>>, state: SomaState<Vec<f32>>) -> Self {
+        let units = state.potential.len();
+        let parameters = soma.map(|values| Lane::owned(values, units));
+        Self { parameters, state, width: units.max(1) }
+    }
+
+    /// Turns `current` into spikes.
+    pub fn step(&mut self, current: &mut [f32]) {
+        let state = self.state.as_mut().map(|plane| &mut plane[..]);
+        run(&self.parameters, self.width, 0, current, state);
+    }
+
+    pub fn state(&self) -> &SomaState<Vec<f32>> {
+        &self.state
+    }
+}
+
 /// Steps the entries from `start` on, in blocks that end where rows end.
 fn run(
     parameters: &Soma<Lane<'_>>,

@@ -3,12 +3,15 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 use spark_core::build::Builder;
+use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
 use spark_core::parameter::{Distribution, Draw};
 use spark_core::payload::{Arrival, DelayKernel, Late, Payload, PayloadKind, Shape, Spikes, signs};
 use spark_core::ports::{InputShapes, PortError, PropertySpec};
 use spark_core::{Parameter, Problems};
+use spark_kernels::host::LateSpikes;
 use spark_kernels::{DelayRing, Delays};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{DelayInputs, DelayOutputs, KERNEL, presynaptic, steps};
 use crate::config::{check_units, config};
@@ -109,6 +112,18 @@ impl Component for N2NDelays {
         (DelayOutputs { out_spikes: Spikes { arrival, inhibitory } }, state)
     }
 
+    fn on_host(
+        &self,
+        plan: &Delays<2>,
+        state: &PairRings,
+        wiring: &mut HostWiring,
+    ) -> Option<Box<dyn HostStep<Self>>> {
+        let late = LateSpikes::new(plan, &state.spikes, &state.signed)?;
+        let (spikes, late) = (wiring.place("in_spikes")?, Arc::new(Mutex::new(late)));
+        wiring.share("out_spikes", late.clone());
+        Some(Box::new(DelaysOnHost { spikes, late }))
+    }
+
     fn output_shapes(&self) -> Vec<Shape> {
         vec![Shape::delayed(&self.post, &self.pre, self.max)]
     }
@@ -126,6 +141,28 @@ impl Component for N2NDelays {
         let steps = steps::written(value, ends, self.max)?;
         self.kernel = Param::initialized(self.kernel.id, steps);
         Ok(())
+    }
+}
+
+/// Delays at work on the host: spikes pass as they leave, and who reads them looks up what arrives.
+#[derive(Debug)]
+struct DelaysOnHost {
+    spikes: usize,
+    late: Arc<Mutex<LateSpikes>>,
+}
+
+impl HostStep<N2NDelays> for DelaysOnHost {
+    fn step(&mut self, inputs: &[&Signal], outputs: &mut [Signal]) {
+        let spiking = inputs[self.spikes].spiking();
+        self.late.lock().unwrap_or_else(PoisonError::into_inner).push(spiking);
+        outputs[0].spikes().copy(spiking);
+    }
+
+    fn settle(&self, component: &mut N2NDelays, state: &mut PairRings) {
+        let device = component.kernel.val().device();
+        let late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        let [spikes, signed] = late.rings(&device);
+        *state = PairRings { spikes, signed };
     }
 }
 

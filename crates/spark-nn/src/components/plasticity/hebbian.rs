@@ -6,6 +6,7 @@ use spark_core::Parameter;
 use spark_core::build::Builder;
 use spark_core::component::{Alias, ComponentConfig, Context, Defect, Family};
 use spark_core::ports::InputShapes;
+use spark_kernels::host::{self, HostLearning, HostTrace, TermsOfSpikes};
 use spark_kernels::{OnPost, OnPre, Plasticity, PlasticityOptions, Trace};
 
 use super::traces::averaging;
@@ -116,6 +117,24 @@ impl LearningRule for Hebbian {
         let options = PlasticityOptions { rate: self.dt * self.eta, min: 0.0, ..Default::default() };
         let (learning, _) = learning.apply(rule, options);
         (learning, HebbianState { pre_trace, post_trace })
+    }
+
+    fn on_host(&self, [x, y]: &Self::Plan, state: &HebbianState) -> Option<HostLearning> {
+        let post = HostTrace::new(y, host::values(&state.post_trace.trace)?)?;
+        let terms = TermsOfSpikes {
+            on_pre: [0.0, 1.0],
+            on_post: [0.0, 1.0],
+            rate: self.dt * self.eta,
+            bounds: [0.0, f32::INFINITY],
+        };
+        HostLearning::new(terms, state.pre_trace.on_host(x)?, post, state.pre_trace.past.as_ref())
+    }
+
+    fn settle(state: &mut HebbianState, learning: &HostLearning) {
+        state.pre_trace.settle(learning);
+        let (value, device) = (learning.post_trace(), state.post_trace.trace.device());
+        let shape = [1, value.len()];
+        state.post_trace.trace = host::tensor(value, shape, &device);
     }
 }
 

@@ -7,6 +7,7 @@ use spark_core::build::Builder;
 use spark_core::component::{Alias, ComponentConfig, Context, Defect, Family};
 use spark_core::ports::InputShapes;
 use spark_core::state::{State, StateMapper};
+use spark_kernels::host::{self, HostLearning, HostTrace, TermsOfSpikes};
 use spark_kernels::{
     DelayRing, OnPost, OnPre, PairTypes, Plasticity, PlasticityOptions, PreSignal, Trace, trace_step,
 };
@@ -312,6 +313,32 @@ impl LearningRule for Quadruplet {
             PlasticityOptions { rate: dt * eta, min: 0.0, max: max_clip.each()[0], ..Default::default() };
         let (learning, _) = learning.apply(rule, options);
         (learning, QuadrupletState { pre_trace, post_trace, types, late })
+    }
+
+    fn on_host(&self, [x, y]: &Self::Plan, state: &QuadrupletState) -> Option<HostLearning> {
+        if self.by_type() {
+            return None;
+        }
+        let QuadrupletRuleConfig { dt, q_alpha, q_beta, q_gamma, q_delta, eta, max_clip, .. } = self.config;
+        let [alpha, beta, gamma, delta] =
+            [q_alpha, q_beta, q_gamma, q_delta].map(|parameter| parameter.each()[0]);
+        let terms = TermsOfSpikes {
+            on_pre: [alpha, beta],
+            on_post: [gamma, delta],
+            rate: dt * eta,
+            bounds: [0.0, max_clip.each()[0]],
+        };
+        let post = HostTrace::new(y, host::values(&state.post_trace)?)?;
+        HostLearning::new(terms, state.pre_trace.on_host(x)?, post, state.pre_trace.past.as_ref())
+    }
+
+    fn settle(state: &mut QuadrupletState, learning: &HostLearning) {
+        state.pre_trace.settle(learning);
+        let (value, device) = (learning.post_trace(), state.post_trace.device());
+        let shape = [1, 1, value.len()];
+        state.post_trace = host::tensor(value, shape, &device);
+        // Of steps that it has not seen.
+        state.late = None;
     }
 }
 

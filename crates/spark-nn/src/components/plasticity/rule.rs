@@ -3,13 +3,17 @@
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 use spark_core::component::{Component, Defect};
+use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::payload::{Floats, Kernel, PayloadKind, Shape, Spikes};
 use spark_core::ports::{InputShapes, PortError};
 use spark_core::state::State;
+use spark_kernels::host::HostLearning;
 use spark_kernels::{Delays, Plasticity, PlasticityOptions, plasticity_step};
+use std::sync::Arc;
 
 use super::third_factor::{ThirdFactor, ThirdFactorShape, modulated_step};
 use super::traces::PreSpikes;
+use crate::components::synapses::SharedSynapses;
 
 spark_core::ports! {
     /// What a learning rule takes.
@@ -192,6 +196,15 @@ pub trait LearningRule: Module + ModuleDisplay + 'static {
         learning: Learning,
         state: Self::State,
     ) -> (Learning, Self::State);
+
+    /// The same on the host, where it has that form: what spikes mean, and the traces by which they do; see
+    /// [`spark_core::host`].
+    fn on_host(&self, _plan: &Self::Plan, _state: &Self::State) -> Option<HostLearning> {
+        None
+    }
+
+    /// Brings the traces to where the steps on the host have led.
+    fn settle(_state: &mut Self::State, _learning: &HostLearning) {}
 }
 
 /// A learning rule of two factors.
@@ -260,6 +273,67 @@ fn learn<R: LearningRule>(
     (KernelOutput { kernel: Kernel(learning.kernel) }, state)
 }
 
+/// A rule at work on the host, on weights that it shares with the synapses.
+#[derive(Debug)]
+struct RuleOnHost {
+    synapses: Arc<SharedSynapses>,
+    post: usize,
+    third_factor: Option<usize>,
+}
+
+impl RuleOnHost {
+    /// For synapses that read the same presynaptic spikes.
+    fn new<R: LearningRule>(
+        rule: &R,
+        plan: &R::Plan,
+        state: &R::State,
+        wiring: &HostWiring,
+    ) -> Option<Self> {
+        let synapses = wiring.link::<SharedSynapses>("kernel")?;
+        let (post, third_factor) = (wiring.place("post_spikes")?, wiring.place("modulation"));
+        let mut taught = synapses.lock();
+        let same = synapses.sources == wiring.sources("pre_spikes");
+        if !same || taught.learns() || !taught.teach(rule.on_host(plan, state)?) {
+            return None;
+        }
+        drop(taught);
+        Some(Self { synapses, post, third_factor })
+    }
+
+    fn learn(&self, inputs: &[&Signal]) {
+        let third_factor = self.third_factor.map_or(1.0, |place| inputs[place].values()[0]);
+        let mut synapses = self.synapses.lock();
+        synapses.learn(inputs[self.post].spiking(), third_factor);
+    }
+
+    fn write<R: LearningRule>(&self, state: &mut R::State) {
+        let mut synapses = self.synapses.lock();
+        if let Some(learning) = synapses.learning() {
+            R::settle(state, learning);
+        }
+    }
+}
+
+impl<R: LearningRule> HostStep<Rule<R>> for RuleOnHost {
+    fn step(&mut self, inputs: &[&Signal], _: &mut [Signal]) {
+        self.learn(inputs);
+    }
+
+    fn settle(&self, _: &mut Rule<R>, state: &mut R::State) {
+        self.write::<R>(state);
+    }
+}
+
+impl<R: LearningRule> HostStep<Modulated<R>> for RuleOnHost {
+    fn step(&mut self, inputs: &[&Signal], _: &mut [Signal]) {
+        self.learn(inputs);
+    }
+
+    fn settle(&self, _: &mut Modulated<R>, state: &mut R::State) {
+        self.write::<R>(state);
+    }
+}
+
 impl<R: LearningRule> Component for Rule<R> {
     type Inputs = RuleInputs;
     type Outputs = KernelOutput;
@@ -277,6 +351,15 @@ impl<R: LearningRule> Component for Rule<R> {
     fn step(&self, plan: &R::Plan, inputs: RuleInputs, state: R::State) -> (KernelOutput, R::State) {
         let RuleInputs { pre_spikes, post_spikes, kernel } = inputs;
         learn((&self.rule, plan, state), &self.synapses, [pre_spikes, post_spikes], kernel, None)
+    }
+
+    fn on_host(
+        &self,
+        plan: &R::Plan,
+        state: &R::State,
+        wiring: &mut HostWiring,
+    ) -> Option<Box<dyn HostStep<Self>>> {
+        Some(Box::new(RuleOnHost::new(&self.rule, plan, state, wiring)?))
     }
 
     fn output_shapes(&self) -> Vec<Shape> {
@@ -302,6 +385,18 @@ impl<R: LearningRule> Component for Modulated<R> {
         let ModulatedInputs { modulation, pre_spikes, post_spikes, kernel } = inputs;
         let third_factor = Some(self.third_factor.read(modulation, &self.synapses));
         learn((&self.rule, plan, state), &self.synapses, [pre_spikes, post_spikes], kernel, third_factor)
+    }
+
+    fn on_host(
+        &self,
+        plan: &R::Plan,
+        state: &R::State,
+        wiring: &mut HostWiring,
+    ) -> Option<Box<dyn HostStep<Self>>> {
+        if self.third_factor != ThirdFactorShape::All || wiring.place("modulation").is_none() {
+            return None;
+        }
+        Some(Box::new(RuleOnHost::new(&self.rule, plan, state, wiring)?))
     }
 
     fn output_shapes(&self) -> Vec<Shape> {

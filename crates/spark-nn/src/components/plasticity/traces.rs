@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use spark_core::build::rate;
 use spark_core::payload::{Arrival, Late, Spikes};
+use spark_kernels::host::{self, HostLearning, HostTrace};
 use spark_kernels::{DelayRing, Delays, PreSignal, Trace, trace_step};
 
 use super::Synapses;
@@ -70,6 +71,20 @@ impl PreTrace {
         let trace = trace_step(self.trace, spikes.now.clone(), trace);
         let past = past.map(|past| past.push(by_unit(trace.clone())));
         Self { trace, past }
+    }
+
+    /// The same on the host; `None` where it is kept by pair.
+    pub(super) fn on_host(&self, trace: &Trace<Tensor<1>>) -> Option<HostTrace> {
+        let [_, _, width] = self.trace.dims();
+        if width == 1 { HostTrace::new(trace, host::values(&self.trace)?) } else { None }
+    }
+
+    /// Becomes what it was on the host.
+    pub(super) fn settle(&mut self, learning: &HostLearning) {
+        let (device, value) = (self.trace.device(), learning.pre_trace());
+        let shape = [1, value.len(), 1];
+        self.trace = host::tensor(value, shape, &device);
+        self.past = self.past.as_ref().map(|_| learning.past(&device));
     }
 
     /// What it shows to the synapses.

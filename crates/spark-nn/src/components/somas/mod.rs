@@ -37,6 +37,7 @@ pub use mechanisms::{Adaptation, AdaptationCurrent, Mechanisms, ThresholdAdaptat
 pub use quadratic::{
     AdaptiveQuadraticSoma, AdaptiveQuadraticSomaConfig, QuadraticMembrane, QuadraticSoma, QuadraticSomaConfig,
 };
+pub(crate) use soma::UnitsOnHost;
 pub use soma::{Gradient, Membrane, Soma, SomaInputs, SomaOutputs, UnitsState};
 pub use wang_buzsaki::{
     AdaptiveWangBuzsakiSoma, AdaptiveWangBuzsakiSomaConfig, WangBuzsakiMembrane, WangBuzsakiSoma,

@@ -5,9 +5,11 @@ use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_core::component::Component;
+use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::payload::{Currents, Mask, Payload, PayloadKind, Potentials, Shape, Spikes};
 use spark_core::ports::PropertySpec;
 use spark_core::state::{State, StateMapper};
+use spark_kernels::host::HostUnits;
 use spark_kernels::{self as kernels, Gates, SomaModel, SomaOptions, SomaState, Surrogate, soma_step};
 
 use super::Mechanisms;
@@ -111,6 +113,45 @@ impl State for UnitsState {
     }
 }
 
+/// Units at work on the host.
+#[derive(Debug)]
+pub(crate) struct UnitsOnHost {
+    units: HostUnits,
+    input: usize,
+    inhibits: Vec<bool>,
+}
+
+impl UnitsOnHost {
+    /// Units that read a port.
+    pub fn new(
+        soma: &kernels::Soma<Tensor<1>>,
+        state: &UnitsState,
+        wiring: &HostWiring,
+        port: &str,
+    ) -> Option<Self> {
+        let (input, inhibits) = (wiring.place(port)?, wiring.mask("inhibition_mask"));
+        Some(Self { units: HostUnits::new(soma, &state.0)?, input, inhibits })
+    }
+
+    pub fn advance(&mut self, inputs: &[&Signal], outputs: &mut [Signal]) {
+        self.units.step(inputs[self.input].values(), &self.inhibits, outputs[0].spikes());
+    }
+
+    pub fn write(&self, state: &mut UnitsState) {
+        state.0 = self.units.state(&state.0.potential.device());
+    }
+}
+
+impl<M: Membrane> HostStep<Soma<M>> for UnitsOnHost {
+    fn step(&mut self, inputs: &[&Signal], outputs: &mut [Signal]) {
+        self.advance(inputs, outputs);
+    }
+
+    fn settle(&self, _: &mut Soma<M>, state: &mut UnitsState) {
+        self.write(state);
+    }
+}
+
 /// Properties of every soma.
 pub(super) const POTENTIAL: PropertySpec = PropertySpec {
     name: "potential",
@@ -155,6 +196,15 @@ impl<M: Membrane> Component for Soma<M> {
         let (spikes, state) = soma_step(plan, inputs.current.0, state.0, options);
         let spikes = Spikes::new(spikes).with_inhibitory(inputs.inhibition_mask.map(|mask| mask.0));
         (SomaOutputs { spikes }, UnitsState(state))
+    }
+
+    fn on_host(
+        &self,
+        plan: &Self::Plan,
+        state: &UnitsState,
+        wiring: &mut HostWiring,
+    ) -> Option<Box<dyn HostStep<Self>>> {
+        Some(Box::new(UnitsOnHost::new(plan, state, wiring, "current")?))
     }
 
     fn output_shapes(&self) -> Vec<Shape> {

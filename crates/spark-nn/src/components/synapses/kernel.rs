@@ -8,7 +8,10 @@ use spark_core::component::Defect;
 use spark_core::parameter::{Distribution, Draw};
 use spark_core::payload::{Arrival, Kernel, Payload, PayloadKind, Shape, Spikes, signs};
 use spark_core::ports::{InputShapes, PortError, PropertySpec, typed};
+use spark_core::host::{HostWiring, Origin, Signal};
+use spark_kernels::host::{HostSynapses, LateSpikes};
 use spark_kernels::spike_matmul;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The property of all-to-all synapses.
 pub(super) const KERNEL: PropertySpec = PropertySpec {
@@ -115,6 +118,49 @@ fn replace(parameter: &mut Param<Tensor<2>>, value: Tensor<2>) -> Tensor<2> {
     let (id, old, mapper) = old.consume();
     *parameter = Param::from_mapped_value(id, value, mapper);
     old
+}
+
+/// Synapses on the host, shared with who changes them.
+#[derive(Debug)]
+pub(crate) struct SharedSynapses {
+    synapses: Mutex<HostSynapses>,
+    /// Where their spikes come from.
+    pub sources: Vec<Origin>,
+}
+
+impl SharedSynapses {
+    pub fn lock(&self) -> MutexGuard<'_, HostSynapses> {
+        self.synapses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A kernel at work on the host.
+#[derive(Debug)]
+pub(super) struct KernelOnHost {
+    spikes: usize,
+    shared: Arc<SharedSynapses>,
+}
+
+impl KernelOnHost {
+    /// Shares itself as the property.
+    pub fn new(kernel: &Param<Tensor<2>>, wiring: &mut HostWiring) -> Option<Self> {
+        let (spikes, late) = (wiring.place("spikes")?, wiring.link::<Mutex<LateSpikes>>("spikes"));
+        let synapses = Mutex::new(HostSynapses::new(&kernel.val(), late)?);
+        let shared = Arc::new(SharedSynapses { synapses, sources: wiring.sources("spikes").to_vec() });
+        wiring.share(KERNEL.name, shared.clone());
+        Some(Self { spikes, shared })
+    }
+
+    /// Hands on the current into each postsynaptic unit.
+    pub fn currents(&self, inputs: &[&Signal], take: impl FnOnce(&[f32])) {
+        take(self.shared.lock().currents(inputs[self.spikes].spiking()));
+    }
+
+    /// Writes the kernel as it is now.
+    pub fn write(&self, kernel: &mut Param<Tensor<2>>) {
+        let device = kernel.val().device();
+        replace(kernel, self.shared.lock().weight(&device));
+    }
 }
 
 /// The current into each postsynaptic unit, `I_i = Σ_j W_ij·value_j`, `[batch, post]`.

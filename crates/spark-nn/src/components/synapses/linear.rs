@@ -3,12 +3,13 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use spark_core::build::Builder;
+use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
 use spark_core::payload::{Currents, Payload, PayloadKind, Shape};
 use spark_core::ports::{InputShapes, PortError, PropertySpec};
 use spark_core::{Parameter, Problems};
 
-use super::kernel::{self, KERNEL};
+use super::kernel::{self, KERNEL, KernelOnHost};
 use super::{Ends, SynapseInputs, SynapseOutputs};
 use crate::config::{check_units, config};
 
@@ -74,6 +75,10 @@ impl Component for LinearSynapses {
         (SynapseOutputs { currents: Currents(currents) }, ())
     }
 
+    fn on_host(&self, (): &(), (): &(), wiring: &mut HostWiring) -> Option<Box<dyn HostStep<Self>>> {
+        Some(Box::new(KernelOnHost::new(&self.kernel, wiring)?))
+    }
+
     fn output_shapes(&self) -> Vec<Shape> {
         vec![Shape::new(PayloadKind::Currents, &self.ends.post)]
     }
@@ -92,6 +97,16 @@ impl Component for LinearSynapses {
 
     fn take_property(&mut self, (): &mut (), _: &str) -> Option<Payload> {
         Some(kernel::take(&mut self.kernel))
+    }
+}
+
+impl HostStep<LinearSynapses> for KernelOnHost {
+    fn step(&mut self, inputs: &[&Signal], outputs: &mut [Signal]) {
+        self.currents(inputs, |currents| outputs[0].write(currents));
+    }
+
+    fn settle(&self, component: &mut LinearSynapses, (): &mut ()) {
+        self.write(&mut component.kernel);
     }
 }
 

@@ -28,6 +28,7 @@ pub use conductance::{
 pub use connections::SparseConnections;
 pub use connectivity::Connectivity;
 pub use kernel::Ends;
+pub(crate) use kernel::SharedSynapses;
 pub use linear::{LinearSynapses, LinearSynapsesConfig};
 pub use sparse::{SparseLinearSynapses, SparseLinearSynapsesConfig, SparseState};
 pub use sparse_conductance::{

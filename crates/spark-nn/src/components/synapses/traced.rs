@@ -3,14 +3,16 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 use spark_core::build::Builder;
+use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
 use spark_core::payload::{Currents, Payload, PayloadKind, Shape};
 use spark_core::ports::{InputShapes, PortError, PropertySpec};
 use spark_core::state::{State, StateMapper};
 use spark_core::{Parameter, Problems};
+use spark_kernels::host::HostFilter;
 use std::cell::Cell;
 
-use super::kernel::{self, KERNEL};
+use super::kernel::{self, KERNEL, KernelOnHost};
 use super::{Ends, SynapseInputs, SynapseOutputs};
 use crate::components::tracers::{RDTracer, RFSTracer, RFSTracerConfig, TraceModel, Tracer};
 use crate::config::{check_units, config};
@@ -215,6 +217,16 @@ impl<M: TraceModel> Component for FilteredSynapses<M> {
         (SynapseOutputs { currents: Currents(currents) }, FilterState { current_tracer })
     }
 
+    fn on_host(
+        &self,
+        plan: &M::Plan,
+        state: &Self::State,
+        wiring: &mut HostWiring,
+    ) -> Option<Box<dyn HostStep<Self>>> {
+        let filter = if self.contracted { self.tracer.on_host(plan, &state.current_tracer)? } else { return None };
+        Some(Box::new(FilteredOnHost { kernel: KernelOnHost::new(&self.kernel, wiring)?, filter }))
+    }
+
     fn output_shapes(&self) -> Vec<Shape> {
         vec![Shape::new(PayloadKind::Currents, &self.ends.post)]
     }
@@ -233,6 +245,25 @@ impl<M: TraceModel> Component for FilteredSynapses<M> {
 
     fn take_property(&mut self, _: &mut Self::State, _: &str) -> Option<Payload> {
         Some(kernel::take(&mut self.kernel))
+    }
+}
+
+/// Filtered synapses at work on the host.
+#[derive(Debug)]
+struct FilteredOnHost {
+    kernel: KernelOnHost,
+    filter: HostFilter,
+}
+
+impl<M: TraceModel> HostStep<FilteredSynapses<M>> for FilteredOnHost {
+    fn step(&mut self, inputs: &[&Signal], outputs: &mut [Signal]) {
+        let filter = &mut self.filter;
+        self.kernel.currents(inputs, |currents| outputs[0].write(filter.step(currents)));
+    }
+
+    fn settle(&self, component: &mut FilteredSynapses<M>, state: &mut FilterState<M::State>) {
+        self.kernel.write(&mut component.kernel);
+        M::settle(&mut state.current_tracer, &self.filter);
     }
 }
 

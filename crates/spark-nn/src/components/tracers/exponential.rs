@@ -7,6 +7,7 @@ use spark_core::build::{Builder, rate};
 use spark_core::component::{ComponentConfig, Context, Defect, Family};
 use spark_core::payload::PayloadKind;
 use spark_core::ports::InputShapes;
+use spark_kernels::host::HostFilter;
 use spark_kernels::{Trace, trace_step};
 
 use super::{SignalTracer, TraceModel};
@@ -130,6 +131,14 @@ impl TraceModel for Tracer {
 
     fn masked_reset(&self, plan: &Self::Plan, mask: Tensor<2>, state: TracerState) -> TracerState {
         back_at_base(plan, mask, state)
+    }
+
+    fn on_host(&self, plan: &Self::Plan, state: &TracerState) -> Option<HostFilter> {
+        HostFilter::new(plan, &state.trace)
+    }
+
+    fn settle(state: &mut TracerState, filter: &HostFilter) {
+        state.trace = filter.value(&state.trace.device());
     }
 }
 

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use spark_core::component::Component;
 use spark_core::payload::{Floats, PayloadKind, Shape};
 use spark_core::state::State;
+use spark_kernels::host::HostFilter;
 
 /// Parameters of a trace and the pure functions that advance it.
 ///
@@ -50,6 +51,14 @@ pub trait TraceModel: Module + ModuleDisplay + 'static {
     /// # Panics
     /// If the shapes differ.
     fn masked_reset(&self, plan: &Self::Plan, mask: Tensor<2>, state: Self::State) -> Self::State;
+
+    /// The same on the host, where it has that form; see [`spark_core::host`].
+    fn on_host(&self, _plan: &Self::Plan, _state: &Self::State) -> Option<HostFilter> {
+        None
+    }
+
+    /// Brings the state to where the steps on the host have led.
+    fn settle(_state: &mut Self::State, _filter: &HostFilter) {}
 }
 
 spark_core::ports! {

@@ -4,9 +4,11 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use spark_core::Parameter;
 use spark_core::build::Builder;
+use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
 use spark_core::payload::{Floats, PayloadKind, Shape};
 use spark_core::ports::InputShapes;
+use spark_kernels::host;
 
 use crate::config::config;
 
@@ -108,9 +110,48 @@ impl Component for SignalGate {
         (SignalGateOutputs { output: Floats((raised + lowered).mask_fill(weak, 0.0)) }, ())
     }
 
+    fn on_host(
+        &self,
+        plan: &Self::Plan,
+        (): &(),
+        wiring: &mut HostWiring,
+    ) -> Option<Box<dyn HostStep<Self>>> {
+        let [threshold, positive, negative] = plan.each_ref().map(host::values);
+        let entries: usize = self.entries.iter().product();
+        let each = |values: Vec<f32>| if values.len() == 1 { vec![values[0]; entries] } else { values };
+        Some(Box::new(GateOnHost {
+            signal: wiring.place("signal")?,
+            threshold: each(threshold?),
+            gains: [each(positive?), each(negative?)],
+        }))
+    }
+
     fn output_shapes(&self) -> Vec<Shape> {
         vec![Shape::new(PayloadKind::Floats, &self.entries)]
     }
+}
+
+/// A gate at work on the host.
+#[derive(Debug)]
+struct GateOnHost {
+    signal: usize,
+    threshold: Vec<f32>,
+    gains: [Vec<f32>; 2],
+}
+
+impl HostStep<SignalGate> for GateOnHost {
+    fn step(&mut self, inputs: &[&Signal], outputs: &mut [Signal]) {
+        let signal = inputs[self.signal].values();
+        outputs[0].write(signal);
+        let Signal::Values(output) = &mut outputs[0] else { unreachable!("values were written") };
+        let [positive, negative] = &self.gains;
+        for (entry, signal) in output.iter_mut().enumerate() {
+            let raised = signal.max(0.0) * positive[entry] + signal.min(0.0) * negative[entry];
+            *signal = if signal.abs() < self.threshold[entry] { 0.0 } else { raised };
+        }
+    }
+
+    fn settle(&self, _: &mut SignalGate, (): &mut ()) {}
 }
 
 impl ComponentConfig for SignalGateConfig {

@@ -4,13 +4,14 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use spark_core::Problems;
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
+use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::payload::{PayloadKind, Shape, Spikes};
 use spark_core::ports::InputShapes;
 use spark_core::schema::join;
 use spark_kernels::{Soma, SomaModel, SomaOptions, Surrogate, soma_step};
 
 use super::{SpikerInputs, SpikerOutputs};
-use crate::components::somas::{Gradient, UnitsState};
+use crate::components::somas::{Gradient, UnitsOnHost, UnitsState};
 use crate::config::config;
 
 config! {
@@ -116,8 +117,27 @@ impl Component for LinearSpiker {
         (SpikerOutputs { spikes: Spikes::new(spikes) }, UnitsState(state))
     }
 
+    fn on_host(
+        &self,
+        plan: &Self::Plan,
+        state: &UnitsState,
+        wiring: &mut HostWiring,
+    ) -> Option<Box<dyn HostStep<Self>>> {
+        Some(Box::new(UnitsOnHost::new(plan, state, wiring, "signal")?))
+    }
+
     fn output_shapes(&self) -> Vec<Shape> {
         vec![Shape::new(PayloadKind::Spikes, &self.units)]
+    }
+}
+
+impl HostStep<LinearSpiker> for UnitsOnHost {
+    fn step(&mut self, inputs: &[&Signal], outputs: &mut [Signal]) {
+        self.advance(inputs, outputs);
+    }
+
+    fn settle(&self, _: &mut LinearSpiker, state: &mut UnitsState) {
+        self.write(state);
     }
 }
 

@@ -2,10 +2,12 @@
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Tensor, TensorData};
+use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
 use spark_core::payload::{Floats, PayloadKind, Shape};
 use spark_core::ports::InputShapes;
 use spark_core::{Parameter, Problems};
+use spark_kernels::host;
 use std::f32::consts::PI;
 
 use super::linear::{GRADIENT, LinearSpiker, Rate};
@@ -241,8 +243,52 @@ where
         self.spiker.step(plan, SpikerInputs { signal }, state)
     }
 
+    fn on_host(
+        &self,
+        plan: &Self::Plan,
+        state: &Self::State,
+        wiring: &mut HostWiring,
+    ) -> Option<Box<dyn HostStep<Self>>> {
+        let signal = wiring.place("signal").filter(|place| *place == 0 && wiring.inputs.len() == 1)?;
+        let spiker = self.spiker.on_host(plan, state, wiring)?;
+        let (seen, activity) = (vec![f32::NAN], Signal::default());
+        Some(Box::new(TopologicalOnHost { map: self.map.clone(), spiker, signal, seen, activity }))
+    }
+
     fn output_shapes(&self) -> Vec<Shape> {
         self.spiker.output_shapes()
+    }
+}
+
+/// A map at work on the host: a signal that does not change is not spread out again.
+#[derive(Debug)]
+struct TopologicalOnHost<S: Component> {
+    map: TopologicalMap,
+    spiker: Box<dyn HostStep<S>>,
+    signal: usize,
+    /// What `activity` was made of.
+    seen: Vec<f32>,
+    activity: Signal,
+}
+
+impl<S> HostStep<Topological<S>> for TopologicalOnHost<S>
+where
+    S: Component<Inputs = SpikerInputs, Outputs = SpikerOutputs> + ModuleDisplay,
+{
+    fn step(&mut self, inputs: &[&Signal], outputs: &mut [Signal]) {
+        let signal = inputs[self.signal].values();
+        if self.seen != signal {
+            let entries = signal.len();
+            let plane = host::tensor(signal.to_vec(), [1, entries], &self.map.grid.device());
+            let activity = host::values(&self.map.activity(plane));
+            self.activity = Signal::Values(activity.expect("made of f32"));
+            self.seen = signal.to_vec();
+        }
+        self.spiker.step(&[&self.activity], outputs);
+    }
+
+    fn settle(&self, component: &mut Topological<S>, state: &mut S::State) {
+        self.spiker.settle(&mut component.spiker, state);
     }
 }
 

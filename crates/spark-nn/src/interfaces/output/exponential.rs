@@ -4,9 +4,11 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use spark_core::Parameter;
 use spark_core::build::{Builder, rate};
+use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
 use spark_core::payload::{Floats, PayloadKind, Shape};
 use spark_core::ports::InputShapes;
+use spark_kernels::host::HostFilter;
 use spark_kernels::{Trace, trace_step};
 
 use super::groups::{self, Deal, Groups};
@@ -167,8 +169,71 @@ impl Component for ExponentialIntegrator {
         (DecoderOutputs { signal: Floats(signal) }, ExponentialState { trace })
     }
 
+    fn on_host(
+        &self,
+        plan: &ExponentialPlan,
+        state: &ExponentialState,
+        wiring: &mut HostWiring,
+    ) -> Option<Box<dyn HostStep<Self>>> {
+        let traces = &state.trace;
+        let first = traces.trace.as_ref().or(traces.tracer_rise.as_ref().map(|rise| &rise.trace))?;
+        let slow = match (&traces.tracer_decay, &plan.decay) {
+            (Some(decay), Some(slow)) => Some(HostFilter::new(slow, &decay.trace)?),
+            _ => None,
+        };
+        let of_unit = self.groups.of_unit.val().into_data();
+        Some(Box::new(IntegratorOnHost {
+            spikes: wiring.place("spikes")?,
+            of_unit: of_unit.iter::<i64>().map(|output| output as usize).collect(),
+            counts: vec![0.0; self.groups.outputs()],
+            trace: HostFilter::new(&plan.trace, first)?,
+            slow,
+        }))
+    }
+
     fn output_shapes(&self) -> Vec<Shape> {
         vec![Shape::new(PayloadKind::Floats, &[self.groups.outputs()])]
+    }
+}
+
+/// An integrator at work on the host.
+#[derive(Debug)]
+struct IntegratorOnHost {
+    spikes: usize,
+    /// The output of each unit.
+    of_unit: Vec<usize>,
+    counts: Vec<f32>,
+    trace: HostFilter,
+    slow: Option<HostFilter>,
+}
+
+impl HostStep<ExponentialIntegrator> for IntegratorOnHost {
+    fn step(&mut self, inputs: &[&Signal], outputs: &mut [Signal]) {
+        self.counts.fill(0.0);
+        for unit in inputs[self.spikes].spiking().active() {
+            self.counts[self.of_unit[*unit as usize]] += 1.0;
+        }
+        let trace = self.trace.step(&self.counts);
+        match &mut self.slow {
+            None => outputs[0].write(trace),
+            Some(slow) => {
+                outputs[0].write(slow.step(&self.counts));
+                let Signal::Values(signal) = &mut outputs[0] else { unreachable!("values were written") };
+                signal.iter_mut().zip(trace).for_each(|(signal, rise)| *signal -= rise);
+            }
+        }
+    }
+
+    fn settle(&self, component: &mut ExponentialIntegrator, state: &mut ExponentialState) {
+        let device = component.tau.val().device();
+        let (first, traces) = (self.trace.value(&device), &mut state.trace);
+        match &self.slow {
+            None => traces.trace = Some(first),
+            Some(slow) => {
+                traces.tracer_rise = Some(Traced { trace: first });
+                traces.tracer_decay = Some(Traced { trace: slow.value(&device) });
+            }
+        }
     }
 }
 
