@@ -2,14 +2,20 @@
 
 use burn::tensor::{Device, Tensor};
 use multiversion::multiversion;
+use std::cmp::Ordering;
 
 use super::{Spiking, tensor, values};
 use crate::delays::{DelayRing, LANES};
 use crate::traces::Trace;
 
-/// After so many steps, or postsynaptic spikes, all rows catch up.
+/// After so many steps, or postsynaptic spikes, all rows catch up, and after so many steps in which nothing was
+/// learnt.
 const STEPS: usize = 256;
 const SPIKES: usize = 1 << 14;
+const IDLE: usize = 32;
+
+/// A parameter by the types of the units of a synapse: EE, EI, IE, II, the postsynaptic one first.
+type ByType = [f32; 4];
 
 /// What spikes add to a weight from unit `j` to unit `i`, with `x` and `y` the traces of `s_j` and `s_i` and a
 /// third factor `M`:
@@ -17,16 +23,36 @@ const SPIKES: usize = 1 << 14;
 /// ```text
 /// w ← clip(w + rate·M·((α + β·y)·s_j + (γ + δ·x)·s_i), min, max)
 /// ```
+///
+/// What has four numbers may differ by the types of both units: EE, EI, IE, II, the postsynaptic one first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TermsOfSpikes {
     /// `α` and `β`.
-    pub on_pre: [f32; 2],
+    pub on_pre: [ByType; 2],
     /// `γ` and `δ`.
-    pub on_post: [f32; 2],
+    pub on_post: [ByType; 2],
     /// `dt` times the learning rate.
     pub rate: f32,
-    /// Bounds of a weight.
-    pub bounds: [f32; 2],
+    /// Lower bound of a weight.
+    pub min: f32,
+    /// Upper bound of a weight.
+    pub max: ByType,
+}
+
+/// The trace of postsynaptic spikes.
+#[derive(Clone, Debug)]
+pub enum PostTraces {
+    /// The same for all synapses of a unit.
+    One(HostTrace),
+    /// One as excitatory synapses see it and one as inhibitory ones do.
+    ByType {
+        /// What a step takes away, `1 − exp(−dt/τ)`.
+        rate: ByType,
+        /// What a spike adds.
+        scale: ByType,
+        /// Their values, `[2, post]`.
+        value: Vec<f32>,
+    },
 }
 
 /// An exponential trace of spikes that decays to 0.
@@ -86,24 +112,68 @@ impl HostTrace {
 #[derive(Debug)]
 pub struct HostLearning {
     terms: TermsOfSpikes,
-    /// The trace of presynaptic spikes; its values lie in `past`.
+    /// The trace of presynaptic spikes.
     pre: HostTrace,
-    /// For each presynaptic unit, its trace when the row was last up to date and in the steps before that, as
-    /// many as delays look back.
-    past: Vec<f32>,
-    depth: usize,
-    /// Slot of the newest step, where the past came as a ring.
+    /// The same in the last steps, as many as delays look back, `[slots, pre]`, and the slot of the newest.
+    recent: Vec<f32>,
     newest: usize,
-    post: HostTrace,
+    depth: usize,
+    /// What the synapses of excitatory presynaptic units learn by, and those of inhibitory ones, or of all.
+    sets: Vec<Set>,
+    /// The set of each row.
+    set_of: Vec<u8>,
+    /// Traces of sets that are still to be made, once types of units are known.
+    untyped: Option<PostTraces>,
+    /// Whether the log is kept: from the first step on in which something is learnt.
+    logs: bool,
+    /// Steps since something was learnt.
+    idle: usize,
+    log: Log,
     /// How many steps of the log each row has seen.
     seen: Vec<u32>,
-    log: Log,
-    /// What a presynaptic spike adds onto each unit in this step.
-    factor: Vec<f32>,
+    /// For each presynaptic unit, its trace when the row last saw the log, and in the steps before that.
+    past: Vec<f32>,
     /// What this step's postsynaptic spikes add to a row.
     sums: Vec<f32>,
     /// Memory for a trace over time.
     over_time: Vec<f32>,
+}
+
+/// What the synapses of some presynaptic units learn by: planes by postsynaptic unit.
+#[derive(Debug)]
+struct Set {
+    post: HostTrace,
+    on_pre: [Vec<f32>; 2],
+    on_post: [Vec<f32>; 2],
+    max: Vec<f32>,
+    /// Whether all units have the same `γ`, `δ` and upper bound.
+    alike: bool,
+    /// What a presynaptic spike adds onto each unit in this step.
+    factor: Vec<f32>,
+}
+
+impl Set {
+    /// For presynaptic units of a type.
+    fn new(terms: &TermsOfSpikes, post: HostTrace, pre_inhibits: bool, post_inhibits: &[bool]) -> Self {
+        let width = post.value.len();
+        let plane = |each: ByType| {
+            let inhibits = |unit: usize| post_inhibits.get(unit).is_some_and(|inhibits| *inhibits);
+            (0..width).map(|unit| of_types(each, pre_inhibits, inhibits(unit))).collect::<Vec<_>>()
+        };
+        let (on_post, max) = (terms.on_post.map(plane), plane(terms.max));
+        let alike = [&on_post[0], &on_post[1], &max].iter().all(|plane| plane.iter().all(|x| *x == plane[0]));
+        Self { post, on_pre: terms.on_pre.map(plane), on_post, max, alike, factor: vec![0.0; width] }
+    }
+
+    /// What a postsynaptic spike adds onto a unit.
+    #[inline(always)]
+    fn of_post(&self, i: usize, x: f32) -> f32 {
+        x * self.on_post[1][i] + self.on_post[0][i]
+    }
+}
+
+fn of_types(each: ByType, pre_inhibits: bool, post_inhibits: bool) -> f32 {
+    each[2 * usize::from(post_inhibits) + usize::from(pre_inhibits)]
 }
 
 /// Postsynaptic spikes that some rows have not seen.
@@ -165,33 +235,36 @@ impl HostLearning {
     pub fn new(
         terms: TermsOfSpikes,
         pre: HostTrace,
-        post: HostTrace,
+        post: PostTraces,
         past: Option<&DelayRing>,
     ) -> Option<Self> {
         let units = pre.value.len();
-        let (past, depth, newest) = match past {
+        let (recent, depth, newest) = match past {
             None => (pre.value.clone(), 1, 0),
             Some(ring) => {
                 let [slots, samples, width] = ring.history.dims();
                 let history = values(&ring.history).filter(|_| samples == 1 && width == units)?;
-                let at = |unit: usize, delay: usize| {
-                    history[(ring.newest + slots - delay) % slots * units + unit]
-                };
-                let past = (0..units).flat_map(|unit| (0..slots).map(move |delay| (unit, delay)));
-                (past.map(|(unit, delay)| at(unit, delay)).collect(), slots, ring.newest)
+                (history, slots, ring.newest)
             }
         };
-        let width = post.value.len();
+        let width = match &post {
+            PostTraces::One(trace) => trace.value.len(),
+            PostTraces::ByType { value, .. } => value.len() / 2,
+        };
         Some(Self {
             terms,
             pre,
-            past,
-            depth,
+            past: vec![0.0; units * depth],
+            recent,
             newest,
-            post,
-            seen: vec![0; units],
+            depth,
+            sets: Vec::new(),
+            set_of: vec![0; units],
+            untyped: Some(post),
+            logs: false,
+            idle: 0,
             log: Log::default(),
-            factor: vec![0.0; width],
+            seen: vec![0; units],
             sums: vec![0.0; width],
             over_time: Vec::new(),
         })
@@ -204,18 +277,66 @@ impl HostLearning {
 
     /// Numbers of units on both sides.
     pub(super) fn dims(&self) -> [usize; 2] {
-        [self.seen.len(), self.factor.len()]
+        [self.seen.len(), self.sums.len()]
     }
 
-    /// Whether the rows have to catch up before the log grows further.
+    /// Sorts units by what they are; from the first step on that is fixed.
+    fn sort(&mut self, pre_inhibits: &[bool], post_inhibits: &[bool]) {
+        let terms = self.terms;
+        match self.untyped.take() {
+            None => {}
+            Some(PostTraces::One(trace)) => self.sets = vec![Set::new(&terms, trace, false, post_inhibits)],
+            Some(PostTraces::ByType { rate, scale, value }) => {
+                let width = self.sums.len();
+                let set = |(pre, value): (bool, &[f32])| {
+                    let inhibits = |unit: usize| post_inhibits.get(unit).is_some_and(|inhibits| *inhibits);
+                    let plane = |each| (0..width).map(|unit| of_types(each, pre, inhibits(unit))).collect();
+                    let trace = HostTrace { rate: plane(rate), scale: plane(scale), value: value.to_vec() };
+                    Set::new(&terms, trace, pre, post_inhibits)
+                };
+                self.sets =
+                    [false, true].into_iter().zip(value.chunks_exact(width.max(1))).map(set).collect();
+                for (set, inhibits) in self.set_of.iter_mut().zip(pre_inhibits) {
+                    *set = u8::from(*inhibits);
+                }
+            }
+        }
+    }
+
+    /// Whether all rows are to catch up now.
     pub(super) fn is_full(&self) -> bool {
-        self.log.steps() >= STEPS || self.log.units.len() >= SPIKES
+        let Log { units, .. } = &self.log;
+        self.logs && (self.log.steps() >= STEPS || units.len() >= SPIKES || self.idle >= IDLE)
+    }
+
+    /// Whether rows may be behind.
+    pub(super) fn logs(&self) -> bool {
+        self.logs
     }
 
     /// To be called when all rows have caught up.
     pub(super) fn forget(&mut self) {
+        self.logs = false;
         self.log.clear();
+    }
+
+    /// From here on rows may fall behind.
+    fn start_log(&mut self) {
+        self.logs = true;
         self.seen.fill(0);
+        let units = self.seen.len();
+        for delay in 0..self.depth {
+            let slot = self.slot(delay);
+            let recent = &self.recent[slot * units..(slot + 1) * units];
+            for (past, x) in self.past[delay..].iter_mut().step_by(self.depth).zip(recent) {
+                *past = *x;
+            }
+        }
+    }
+
+    /// The slot of so many steps ago.
+    fn slot(&self, delay: usize) -> usize {
+        (self.newest + self.depth - delay) % self.depth
     }
 
     /// Does to a row what happened since it was last looked at.
@@ -225,17 +346,23 @@ impl HostLearning {
             return;
         }
         self.seen[unit] = now as u32;
-        let TermsOfSpikes { on_post: [gamma, delta], rate, bounds, .. } = self.terms;
+        let TermsOfSpikes { rate, min, .. } = self.terms;
+        let set = &self.sets[self.set_of[unit] as usize];
         let past = &mut self.past[unit * self.depth..(unit + 1) * self.depth];
         let Some(delays) = delays else {
             let mut x = past[0];
             for step in from..now {
                 x = self.pre.decayed(unit, x);
-                let change = self.log.factors[step] * (x * delta + gamma) * rate;
-                if change != 0.0 {
-                    for &i in self.log.units(step) {
+                let (units, factor) = (self.log.units(step), self.log.factors[step]);
+                if set.alike {
+                    let (change, max) = (factor * set.of_post(0, x) * rate, set.max[0]);
+                    for &i in units {
                         let weight = &mut weight[i as usize];
-                        *weight = clip(*weight + change, bounds);
+                        *weight = clip(*weight + change, min, max);
+                    }
+                } else {
+                    for i in units.iter().map(|unit| *unit as usize) {
+                        weight[i] = clip(weight[i] + factor * set.of_post(i, x) * rate, min, set.max[i]);
                     }
                 }
             }
@@ -252,17 +379,25 @@ impl HostLearning {
             for &i in self.log.units(step) {
                 let i = i as usize;
                 let x = x[self.depth - 1 - delays[i] as usize];
-                weight[i] = clip(weight[i] + factor * (x * delta + gamma) * rate, bounds);
+                weight[i] = clip(weight[i] + factor * set.of_post(i, x) * rate, min, set.max[i]);
             }
         }
         past.iter_mut().zip(x.iter().rev()).for_each(|(past, x)| *past = *x);
     }
 
-    /// Begins a step with postsynaptic spikes and a third factor.
-    pub(super) fn begin(&mut self, spiking: &Spiking, factor: f32) {
-        self.post.step(spiking);
-        let [alpha, beta] = self.terms.on_pre;
-        factors(&mut self.factor, &self.post.value, [alpha, beta, factor]);
+    /// Begins a step with postsynaptic spikes and a third factor; `pre_inhibits` says which presynaptic units do.
+    pub(super) fn begin(&mut self, pre_inhibits: &[bool], spiking: &Spiking, factor: f32) {
+        self.sort(pre_inhibits, spiking.inhibits());
+        self.sets.iter_mut().for_each(|set| set.post.step(spiking));
+        self.idle = if factor == 0.0 { self.idle + 1 } else { 0 };
+        if factor != 0.0 {
+            if !self.logs {
+                self.start_log();
+            }
+            for Set { post, on_pre, factor: of_pre, .. } in &mut self.sets {
+                factors(of_pre, &post.value, on_pre, factor);
+            }
+        }
     }
 
     /// A step of a row that is up to date and whose unit spikes, or spiked so lately that something may arrive.
@@ -276,30 +411,54 @@ impl HostLearning {
         if factor == 0.0 {
             return;
         }
-        let TermsOfSpikes { on_post: [gamma, delta], rate, bounds, .. } = self.terms;
+        let TermsOfSpikes { rate, min, .. } = self.terms;
+        let set = &self.sets[self.set_of[unit] as usize];
         for i in spiking.active().iter().map(|unit| *unit as usize) {
             let x = past[delays.map_or(0, |delays| delays[i] as usize)];
-            self.sums[i] = factor * (x * delta + gamma);
+            self.sums[i] = factor * set.of_post(i, x);
         }
         match arriving {
-            None => change_all(weight, &self.factor, &self.sums, (rate, bounds)),
-            Some(bits) => change_some(weight, &self.factor, &self.sums, bits, (rate, bounds)),
+            None => change_all(weight, &set.factor, &self.sums, &set.max, [rate, min]),
+            Some(bits) => change_some(weight, &set.factor, &self.sums, &set.max, bits, [rate, min]),
         }
         spiking.active().iter().for_each(|unit| self.sums[*unit as usize] = 0.0);
     }
 
-    /// Ends a step that [`begin`](Self::begin) began.
-    pub(super) fn end(&mut self, spiking: &Spiking, factor: f32) {
-        self.log.push(spiking, factor);
+    /// Ends a step that [`begin`](Self::begin) began, with the presynaptic units that spike.
+    pub(super) fn end(&mut self, spikes: impl Iterator<Item = usize>, spiking: &Spiking, factor: f32) {
+        if self.logs {
+            self.log.push(spiking, factor);
+        }
+        let (units, before) = (self.seen.len(), self.newest);
         self.newest = (self.newest + 1) % self.depth;
+        let (now, before) = match self.newest.cmp(&before) {
+            Ordering::Equal => (&mut self.recent[..], None),
+            Ordering::Greater => {
+                let (old, new) = self.recent.split_at_mut(self.newest * units);
+                (new, Some(&old[before * units..]))
+            }
+            Ordering::Less => {
+                let (new, old) = self.recent.split_at_mut(before * units);
+                (new, Some(&*old))
+            }
+        };
+        let now = &mut now[..units];
+        if let Some(before) = before {
+            now.copy_from_slice(&before[..units]);
+        }
+        decay(now, &self.pre.rate);
+        for unit in spikes {
+            now[unit] += self.pre.scale[unit];
+        }
     }
 
-    /// The trace of presynaptic spikes, `[pre]`, when all rows have caught up.
+    /// The trace of presynaptic spikes, `[pre]`.
     ///
     /// # Examples
     /// See [`HostSynapses`](super::HostSynapses).
     pub fn pre_trace(&self) -> Vec<f32> {
-        self.past.iter().step_by(self.depth).copied().collect()
+        let units = self.seen.len();
+        self.recent[self.newest * units..][..units].to_vec()
     }
 
     /// The same in the last steps, `[slots, 1, pre]`.
@@ -307,7 +466,7 @@ impl HostLearning {
     /// # Examples
     /// ```
     /// use burn::tensor::{Device, Tensor};
-    /// use spark_kernels::host::{HostLearning, HostTrace, TermsOfSpikes};
+    /// use spark_kernels::host::{HostLearning, HostTrace, PostTraces, TermsOfSpikes};
     /// use spark_kernels::{DelayRing, Trace};
     ///
     /// let device = Device::flex();
@@ -315,37 +474,37 @@ impl HostLearning {
     /// let trace = Trace { rate: all(0.5), base: all(0.0), scale: all(1.0), saturation: None };
     /// let traces = |units| HostTrace::new(&trace, vec![0.0; units]).unwrap();
     /// let terms = TermsOfSpikes {
-    ///     on_pre: [0.0, 1.0],
-    ///     on_post: [0.0, 1.0],
+    ///     on_pre: [[0.0; 4], [1.0; 4]],
+    ///     on_post: [[0.0; 4], [1.0; 4]],
     ///     rate: 0.1,
-    ///     bounds: [0.0, 1.0],
+    ///     min: 0.0,
+    ///     max: [1.0; 4],
     /// };
     /// let ring = DelayRing::new(4, 1, 3, &device);
-    /// let learning = HostLearning::new(terms, traces(3), traces(2), Some(&ring)).unwrap();
+    /// let post = PostTraces::One(traces(2));
+    /// let learning = HostLearning::new(terms, traces(3), post, Some(&ring)).unwrap();
     /// assert_eq!(learning.past(&device).history.dims(), [5, 1, 3]);
     /// ```
     pub fn past(&self, device: &Device) -> DelayRing {
         let (slots, units) = (self.depth, self.seen.len());
-        let mut history = vec![0.0; slots * units];
-        for (unit, past) in self.past.chunks_exact(slots).enumerate() {
-            for (delay, x) in past.iter().enumerate() {
-                history[(self.newest + slots - delay) % slots * units + unit] = *x;
-            }
-        }
-        DelayRing { history: tensor(history, [slots, 1, units], device), newest: self.newest }
+        DelayRing { history: tensor(self.recent.clone(), [slots, 1, units], device), newest: self.newest }
     }
 
-    /// The trace of postsynaptic spikes, `[post]`.
+    /// The trace of postsynaptic spikes, `[post]`, or `[2, post]` by type.
     ///
     /// # Examples
     /// See [`HostSynapses`](super::HostSynapses).
     pub fn post_trace(&self) -> Vec<f32> {
-        self.post.value.clone()
+        match &self.untyped {
+            Some(PostTraces::One(trace)) => trace.value.clone(),
+            Some(PostTraces::ByType { value, .. }) => value.clone(),
+            None => self.sets.iter().flat_map(|set| &set.post.value).copied().collect(),
+        }
     }
 }
 
 #[inline(always)]
-fn clip(weight: f32, [min, max]: [f32; 2]) -> f32 {
+fn clip(weight: f32, min: f32, max: f32) -> f32 {
     let weight = if weight > max { max } else { weight };
     if weight < min { min } else { weight }
 }
@@ -359,17 +518,21 @@ fn decay(values: &mut [f32], rate: &[f32]) {
 
 /// `factor·(α + β·y)` of each unit.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
-fn factors(factors: &mut [f32], y: &[f32], [alpha, beta, factor]: [f32; 3]) {
-    for (of_unit, y) in factors.iter_mut().zip(y) {
-        *of_unit = (y * beta + alpha) * factor;
+fn factors(factors: &mut [f32], y: &[f32], [alpha, beta]: &[Vec<f32>; 2], factor: f32) {
+    let n = factors.len();
+    let (y, alpha, beta) = (&y[..n], &alpha[..n], &beta[..n]);
+    for i in 0..n {
+        factors[i] = (y[i] * beta[i] + alpha[i]) * factor;
     }
 }
 
 /// Changes all weights of a row by what arrives and by `sums`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
-fn change_all(weight: &mut [f32], factor: &[f32], sums: &[f32], (rate, bounds): (f32, [f32; 2])) {
-    for ((weight, factor), sum) in weight.iter_mut().zip(factor).zip(sums) {
-        *weight = clip(*weight + (factor + sum) * rate, bounds);
+fn change_all(weight: &mut [f32], factor: &[f32], sums: &[f32], max: &[f32], [rate, min]: [f32; 2]) {
+    let n = weight.len();
+    let (factor, sums, max) = (&factor[..n], &sums[..n], &max[..n]);
+    for i in 0..n {
+        weight[i] = clip(weight[i] + (factor[i] + sums[i]) * rate, min, max[i]);
     }
 }
 
@@ -379,25 +542,29 @@ fn change_some(
     weight: &mut [f32],
     factor: &[f32],
     sums: &[f32],
+    max: &[f32],
     bits: &[u32],
-    (rate, bounds): (f32, [f32; 2]),
+    [rate, min]: [f32; 2],
 ) {
     let n = weight.len();
     let (weights, rest) = weight.as_chunks_mut::<LANES>();
     let (factors, factors_left) = factor[..n].as_chunks::<LANES>();
     let (sums, sums_left) = sums[..n].as_chunks::<LANES>();
-    let changed = |bits: u32, lane: usize, weight: f32, factor: f32, sum: f32| {
+    let (bounds, bounds_left) = max[..n].as_chunks::<LANES>();
+    let changed = |bits: u32, lane: usize, weight: f32, factor: f32, sum: f32, max: f32| {
         let arriving = if (bits >> lane) & 1 != 0 { factor } else { 0.0 };
-        clip(weight + (arriving + sum) * rate, bounds)
+        clip(weight + (arriving + sum) * rate, min, max)
     };
-    for (((weights, factors), sums), bits) in weights.iter_mut().zip(factors).zip(sums).zip(bits) {
+    let planes = weights.iter_mut().zip(factors).zip(sums).zip(bounds).zip(bits);
+    for ((((weights, factors), sums), bounds), bits) in planes {
         // As many lanes as stay a loop until loops become vectors.
         for lane in 0..LANES {
-            weights[lane] = changed(*bits, lane, weights[lane], factors[lane], sums[lane]);
+            let (factor, sum) = (factors[lane], sums[lane]);
+            weights[lane] = changed(*bits, lane, weights[lane], factor, sum, bounds[lane]);
         }
     }
     let bits = bits.last().copied().unwrap_or_default();
-    for (lane, ((weight, factor), sum)) in rest.iter_mut().zip(factors_left).zip(sums_left).enumerate() {
-        *weight = changed(bits, lane, *weight, *factor, *sum);
+    for (lane, weight) in rest.iter_mut().enumerate() {
+        *weight = changed(bits, lane, *weight, factors_left[lane], sums_left[lane], bounds_left[lane]);
     }
 }

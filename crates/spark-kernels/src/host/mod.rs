@@ -24,7 +24,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 pub use filter::HostFilter;
 pub use late::LateSpikes;
-pub use learning::{HostLearning, HostTrace, TermsOfSpikes};
+pub use learning::{HostLearning, HostTrace, PostTraces, TermsOfSpikes};
 pub use spiking::Spiking;
 pub use synapses::HostSynapses;
 pub use units::HostUnits;

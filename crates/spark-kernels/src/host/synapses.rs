@@ -19,20 +19,22 @@ const PARALLEL: usize = 1 << 20;
 /// ```
 /// use burn::tensor::{Device, Tensor};
 /// use spark_kernels::Trace;
-/// use spark_kernels::host::{HostLearning, HostSynapses, HostTrace, Spiking, TermsOfSpikes};
+/// use spark_kernels::host::{HostLearning, HostSynapses, HostTrace, PostTraces, Spiking, TermsOfSpikes};
 ///
 /// let device = Device::flex();
 /// let all = |value: f32| Tensor::<1>::from_floats([value], &device);
 /// let trace = Trace { rate: all(0.5), base: all(0.0), scale: all(1.0), saturation: None };
 /// let traces = |units| HostTrace::new(&trace, vec![0.0; units]).unwrap();
 /// let hebbian = TermsOfSpikes {
-///     on_pre: [0.0, 1.0],
-///     on_post: [0.0, 1.0],
+///     on_pre: [[0.0; 4], [1.0; 4]],
+///     on_post: [[0.0; 4], [1.0; 4]],
 ///     rate: 0.5,
-///     bounds: [0.0, 2.0],
+///     min: 0.0,
+///     max: [2.0; 4],
 /// };
 /// let mut synapses = HostSynapses::new(&Tensor::ones([2, 1], &device), None).unwrap();
-/// synapses.teach(HostLearning::new(hebbian, traces(2), traces(1), None).unwrap());
+/// let post = PostTraces::One(traces(1));
+/// synapses.teach(HostLearning::new(hebbian, traces(2), post, None).unwrap());
 ///
 /// let mut spiking = [Spiking::default(), Spiking::default()];
 /// spiking[0].find(&[1.0, 0.0], &[]);
@@ -51,6 +53,8 @@ pub struct HostSynapses {
     weight: Vec<f32>,
     late: Option<Arc<Mutex<LateSpikes>>>,
     learning: Option<HostLearning>,
+    /// Which presynaptic units inhibit; empty where none does.
+    inhibits: Vec<bool>,
     /// What arrives in this step.
     arriving: Arriving,
     /// Whether each of its units spikes in this step.
@@ -81,6 +85,7 @@ impl HostSynapses {
             weight: values(weight)?,
             late,
             learning: None,
+            inhibits: Vec::new(),
             arriving: Arriving::none(words),
             spikes: Vec::new(),
             currents: vec![0.0; post],
@@ -126,6 +131,9 @@ impl HostSynapses {
     pub fn currents(&mut self, spiking: &Spiking) -> &[f32] {
         let [pre, post] = self.dims;
         assert_eq!(spiking.units(), pre, "HostSynapses::currents: number of units");
+        if self.inhibits != spiking.inhibits() {
+            self.inhibits = spiking.inhibits().to_vec();
+        }
         self.arriving.clear();
         self.spikes.clear();
         let late = self.late.as_ref().map(|late| late.lock().unwrap_or_else(PoisonError::into_inner));
@@ -148,7 +156,7 @@ impl HostSynapses {
                 }
             }
         }
-        if let Some(learning) = &mut self.learning {
+        if let Some(learning) = self.learning.as_mut().filter(|learning| learning.logs()) {
             for unit in self.arriving.units().iter().map(|unit| *unit as usize) {
                 let row = unit * post..(unit + 1) * post;
                 let delays = late.as_ref().map(|late| &late.delays()[row.clone()]);
@@ -179,8 +187,12 @@ impl HostSynapses {
         assert_eq!(spiking.units(), post, "HostSynapses::learn: number of units");
         let Some(learning) = &mut self.learning else { return };
         let late = self.late.as_ref().map(|late| late.lock().unwrap_or_else(PoisonError::into_inner));
-        learning.begin(spiking, factor);
-        for (at, (unit, spikes)) in self.arriving.units().iter().zip(&self.spikes).enumerate() {
+        learning.begin(&self.inhibits, spiking, factor);
+        let arriving = self.arriving.units().iter().zip(&self.spikes);
+        let now = arriving.clone().filter(|(_, spikes)| **spikes).map(|(unit, _)| *unit as usize);
+        // Where nothing was learnt lately, weights have nothing to catch up with later.
+        let visited = if learning.logs() { self.spikes.len() } else { 0 };
+        for (at, (unit, spikes)) in arriving.enumerate().take(visited) {
             let unit = *unit as usize;
             let row = unit * post..(unit + 1) * post;
             let row = Row {
@@ -192,7 +204,7 @@ impl HostSynapses {
             };
             learning.visit(row, spiking, factor);
         }
-        learning.end(spiking, factor);
+        learning.end(now, spiking, factor);
         let full = learning.is_full();
         drop(late);
         if full {
@@ -203,7 +215,7 @@ impl HostSynapses {
     /// Brings all weights and traces up to date.
     fn catch_up(&mut self) {
         let [_, post] = self.dims;
-        let Some(learning) = &mut self.learning else { return };
+        let Some(learning) = self.learning.as_mut().filter(|learning| learning.logs()) else { return };
         let late = self.late.as_ref().map(|late| late.lock().unwrap_or_else(PoisonError::into_inner));
         for (unit, weight) in self.weight.chunks_exact_mut(post.max(1)).enumerate() {
             let delays = late.as_ref().map(|late| &late.delays()[unit * post..(unit + 1) * post]);

@@ -177,13 +177,15 @@ impl Controller {
         controller
     }
 
-    /// What there is to read before the first step: zeros.
+    /// What there is to read before the first step: zeros, of units that inhibit or not as they will.
     fn fill_slots(&mut self) {
         for node in &mut self.nodes {
+            let stamped = node.feeds.iter().any(|(_, reads)| matches!(reads[..], [Read::Mask]));
+            let mask = if stamped { self.mask.clone() } else { inhibition_mask(node.instance.as_ref()) };
             for (place, (_, shape)) in node.outputs.iter().enumerate() {
                 let nothing = match shape.pairs {
                     _ if !self.waiting[node.first + place] => None,
-                    false => Some(zeros(shape, self.batch, &self.device)),
+                    false => Some(zeros(shape, mask.as_ref(), self.batch, &self.device)),
                     true => idle(node.instance.as_mut(), &node.feeds, place, self.batch, &self.device),
                 };
                 self.slots[node.first + place] = nothing;
@@ -204,6 +206,16 @@ impl Controller {
         }
         let place = node.outputs.iter().position(|(port, _)| *port == wire.port)?;
         self.slot(node, place)
+    }
+
+    /// Whether it works without tensors between its modules now: for one sample on a CPU device, from the first
+    /// step on until something is written from outside, if most of its modules have a form for that (see
+    /// [`spark_core::host`]).
+    ///
+    /// # Examples
+    /// See [`BrainConfig`](super::BrainConfig).
+    pub fn is_on_host(&self) -> bool {
+        matches!(self.host, Hosting::In(_))
     }
 
     /// Steps on inputs that `input` gives for every step, until `steps` are done or `observe` says to stop;
@@ -476,6 +488,17 @@ impl Instance for Controller {
             saved::load(self, &before).expect("what was saved a moment ago fits");
         }
         result
+    }
+}
+
+/// Which units of a neuron inhibit, if any does.
+fn inhibition_mask(instance: &dyn Instance) -> Option<Tensor<1>> {
+    instance.properties().iter().find(|property| property.name == INHIBITION_MASK.name)?;
+    match instance.property(INHIBITION_MASK.name) {
+        Ok(Payload::Mask(Mask(mask))) if mask.to_data().iter::<f32>().any(|inhibits| inhibits != 0.0) => {
+            Some(mask)
+        }
+        _ => None,
     }
 }
 

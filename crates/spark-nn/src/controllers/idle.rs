@@ -10,12 +10,15 @@ use spark_core::ports::PortValues;
 
 use super::layout::Read;
 
-/// A payload of zeros.
-pub(super) fn zeros(shape: &Shape, batch: usize, device: &Device) -> Payload {
+/// A payload of zeros; spikes are of units that inhibit where the mask says so.
+pub(super) fn zeros(shape: &Shape, mask: Option<&Tensor<1>>, batch: usize, device: &Device) -> Payload {
     let count = shape.count();
     let plane = || Tensor::<2>::zeros([batch, count], device);
     match shape.kind {
-        PayloadKind::Spikes => Spikes::new(plane()).into(),
+        PayloadKind::Spikes => {
+            let mask = mask.filter(|mask| mask.dims() == [count]);
+            Spikes::new(plane()).with_inhibitory(mask.cloned()).into()
+        }
         PayloadKind::Currents => Currents(plane()).into(),
         PayloadKind::Potentials => Potentials(plane()).into(),
         PayloadKind::Floats => Floats(plane()).into(),
@@ -43,7 +46,7 @@ pub(super) fn idle(
         if !fed || shape.pairs {
             return None;
         }
-        inputs.put(port.name, zeros(&shape, batch, device));
+        inputs.put(port.name, zeros(&shape, None, batch, device));
     }
     let outputs = instance.forward(inputs);
     instance.reset();

@@ -17,6 +17,8 @@ mod saved;
 mod schedule;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_on_host;
 mod waiting;
 mod wiring;
 

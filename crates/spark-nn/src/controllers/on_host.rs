@@ -190,7 +190,10 @@ impl Controller {
     fn kernels_are_handed_round(&self) -> bool {
         self.effects.iter().all(|effect| {
             let Read::Slot { slot, .. } = effect.read else { return false };
-            let maker = self.nodes.iter().position(|node| (node.first..node.first + node.outputs.len()).contains(&slot));
+            let maker = self
+                .nodes
+                .iter()
+                .position(|node| (node.first..node.first + node.outputs.len()).contains(&slot));
             let Some(maker) = maker else { return false };
             let taken = |read: &Read| {
                 matches!(read, Read::Property { node, name, take: true }
@@ -237,7 +240,8 @@ impl Controller {
                     }
                     Read::Mask => {
                         let mask = self.mask.as_ref().map(|mask| mask.to_data());
-                        let inhibits = |mask: burn::tensor::TensorData| mask.iter().map(|x: f32| x != 0.0).collect();
+                        let inhibits =
+                            |mask: burn::tensor::TensorData| mask.iter().map(|x: f32| x != 0.0).collect();
                         of_port.mask = mask.map(inhibits);
                         (Source::Fixed, PayloadKind::Mask)
                     }
@@ -282,7 +286,8 @@ impl Controller {
     fn may_stay_behind(&self, at: usize, module: &Module) -> bool {
         let node = &self.nodes[at];
         let kinds = node.instance.properties().iter().map(|property| property.kind);
-        let weights = kinds.into_iter().any(|kind| matches!(kind, PayloadKind::Kernel | PayloadKind::DelayKernel));
+        let weights =
+            kinds.into_iter().any(|kind| matches!(kind, PayloadKind::Kernel | PayloadKind::DelayKernel));
         let plain = |shape: &Shape| Signal::carries(shape.kind) && !shape.pairs;
         let takes_pairs = module.ports.iter().any(|(_, _, source)| match source {
             Source::Place(place) => self.nodes[place.node].outputs[place.output].1.pairs,

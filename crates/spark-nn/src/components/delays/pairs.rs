@@ -3,8 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 use spark_core::build::Builder;
-use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
+use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::parameter::{Distribution, Draw};
 use spark_core::payload::{Arrival, DelayKernel, Late, Payload, PayloadKind, Shape, Spikes, signs};
 use spark_core::ports::{InputShapes, PortError, PropertySpec};

@@ -6,7 +6,7 @@ use spark_core::Parameter;
 use spark_core::build::Builder;
 use spark_core::component::{Alias, ComponentConfig, Context, Defect, Family};
 use spark_core::ports::InputShapes;
-use spark_kernels::host::{self, HostLearning, HostTrace, TermsOfSpikes};
+use spark_kernels::host::{self, HostLearning, HostTrace, PostTraces, TermsOfSpikes};
 use spark_kernels::{OnPost, OnPre, Plasticity, PlasticityOptions, Trace};
 
 use super::traces::averaging;
@@ -120,12 +120,13 @@ impl LearningRule for Hebbian {
     }
 
     fn on_host(&self, [x, y]: &Self::Plan, state: &HebbianState) -> Option<HostLearning> {
-        let post = HostTrace::new(y, host::values(&state.post_trace.trace)?)?;
+        let post = PostTraces::One(HostTrace::new(y, host::values(&state.post_trace.trace)?)?);
         let terms = TermsOfSpikes {
-            on_pre: [0.0, 1.0],
-            on_post: [0.0, 1.0],
+            on_pre: [[0.0; 4], [1.0; 4]],
+            on_post: [[0.0; 4], [1.0; 4]],
             rate: self.dt * self.eta,
-            bounds: [0.0, f32::INFINITY],
+            min: 0.0,
+            max: [f32::INFINITY; 4],
         };
         HostLearning::new(terms, state.pre_trace.on_host(x)?, post, state.pre_trace.past.as_ref())
     }

@@ -7,7 +7,7 @@ use spark_core::build::Builder;
 use spark_core::component::{Alias, ComponentConfig, Context, Defect, Family};
 use spark_core::ports::InputShapes;
 use spark_core::state::{State, StateMapper};
-use spark_kernels::host::{self, HostLearning, HostTrace, TermsOfSpikes};
+use spark_kernels::host::{self, HostLearning, HostTrace, PostTraces, TermsOfSpikes};
 use spark_kernels::{
     DelayRing, OnPost, OnPre, PairTypes, Plasticity, PlasticityOptions, PreSignal, Trace, trace_step,
 };
@@ -316,26 +316,30 @@ impl LearningRule for Quadruplet {
     }
 
     fn on_host(&self, [x, y]: &Self::Plan, state: &QuadrupletState) -> Option<HostLearning> {
-        if self.by_type() {
-            return None;
-        }
-        let QuadrupletRuleConfig { dt, q_alpha, q_beta, q_gamma, q_delta, eta, max_clip, .. } = self.config;
-        let [alpha, beta, gamma, delta] =
-            [q_alpha, q_beta, q_gamma, q_delta].map(|parameter| parameter.each()[0]);
+        let QuadrupletRuleConfig { dt, post_tau, q_alpha, q_beta, q_gamma, q_delta, eta, max_clip, .. } =
+            self.config;
         let terms = TermsOfSpikes {
-            on_pre: [alpha, beta],
-            on_post: [gamma, delta],
+            on_pre: [q_alpha, q_beta].map(PerType::each),
+            on_post: [q_gamma, q_delta].map(PerType::each),
             rate: dt * eta,
-            bounds: [0.0, max_clip.each()[0]],
+            min: 0.0,
+            max: max_clip.each(),
         };
-        let post = HostTrace::new(y, host::values(&state.post_trace)?)?;
+        let value = host::values(&state.post_trace)?;
+        let post = if self.by_type() {
+            let trace = averaging(dt, Tensor::from_floats(post_tau.each(), &state.post_trace.device()));
+            let each = |parameter: &Tensor<1>| host::values(parameter)?.try_into().ok();
+            PostTraces::ByType { rate: each(&trace.rate)?, scale: each(&trace.scale)?, value }
+        } else {
+            PostTraces::One(HostTrace::new(y, value)?)
+        };
         HostLearning::new(terms, state.pre_trace.on_host(x)?, post, state.pre_trace.past.as_ref())
     }
 
     fn settle(state: &mut QuadrupletState, learning: &HostLearning) {
         state.pre_trace.settle(learning);
         let (value, device) = (learning.post_trace(), state.post_trace.device());
-        let shape = [1, 1, value.len()];
+        let shape = state.post_trace.dims();
         state.post_trace = host::tensor(value, shape, &device);
         // Of steps that it has not seen.
         state.late = None;

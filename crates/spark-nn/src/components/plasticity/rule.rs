@@ -283,12 +283,7 @@ struct RuleOnHost {
 
 impl RuleOnHost {
     /// For synapses that read the same presynaptic spikes.
-    fn new<R: LearningRule>(
-        rule: &R,
-        plan: &R::Plan,
-        state: &R::State,
-        wiring: &HostWiring,
-    ) -> Option<Self> {
+    fn new<R: LearningRule>(rule: &R, plan: &R::Plan, state: &R::State, wiring: &HostWiring) -> Option<Self> {
         let synapses = wiring.link::<SharedSynapses>("kernel")?;
         let (post, third_factor) = (wiring.place("post_spikes")?, wiring.place("modulation"));
         let mut taught = synapses.lock();

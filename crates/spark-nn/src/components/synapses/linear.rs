@@ -3,8 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use spark_core::build::Builder;
-use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
+use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::payload::{Currents, Payload, PayloadKind, Shape};
 use spark_core::ports::{InputShapes, PortError, PropertySpec};
 use spark_core::{Parameter, Problems};

@@ -3,8 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 use spark_core::build::Builder;
-use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
+use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::payload::{Currents, Payload, PayloadKind, Shape};
 use spark_core::ports::{InputShapes, PortError, PropertySpec};
 use spark_core::state::{State, StateMapper};
@@ -223,7 +223,8 @@ impl<M: TraceModel> Component for FilteredSynapses<M> {
         state: &Self::State,
         wiring: &mut HostWiring,
     ) -> Option<Box<dyn HostStep<Self>>> {
-        let filter = if self.contracted { self.tracer.on_host(plan, &state.current_tracer)? } else { return None };
+        let filter =
+            if self.contracted { self.tracer.on_host(plan, &state.current_tracer)? } else { return None };
         Some(Box::new(FilteredOnHost { kernel: KernelOnHost::new(&self.kernel, wiring)?, filter }))
     }
 

@@ -2,8 +2,8 @@
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Tensor, TensorData};
-use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
+use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::payload::{Floats, PayloadKind, Shape};
 use spark_core::ports::InputShapes;
 use spark_core::{Parameter, Problems};
