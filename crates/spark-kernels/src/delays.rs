@@ -88,6 +88,17 @@ impl DelayMasks {
         &self.bits[at..at + self.words]
     }
 
+    /// Appends the entries of a row with any of the delays whose bits are set.
+    pub(crate) fn extend(&self, all: &mut Vec<u32>, row: usize, mut delays: u32) {
+        let start = all.len();
+        all.resize(start + self.words, 0);
+        while delays != 0 {
+            let bits = self.of(row, delays.trailing_zeros() as usize);
+            all[start..].iter_mut().zip(bits).for_each(|(all, bits)| *all |= bits);
+            delays &= delays - 1;
+        }
+    }
+
     /// The words of a row of bits.
     pub(crate) fn words(&self) -> usize {
         self.words

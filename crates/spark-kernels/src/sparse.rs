@@ -308,6 +308,11 @@ impl SparsePattern {
     }
 
     /// Its connections on the host.
+    /// Whether synapses have delays.
+    pub(crate) fn is_delayed(&self) -> bool {
+        self.delayed.is_some()
+    }
+
     pub(crate) fn rows(&self) -> Arc<SparseRows> {
         Arc::clone(&self.rows)
     }

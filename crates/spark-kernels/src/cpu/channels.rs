@@ -6,6 +6,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::slice::ChunksExactMut;
+use std::sync::Arc;
 
 use super::lanes::{self, Lane};
 use super::traces::silent;
@@ -23,7 +24,7 @@ const GROUP: usize = 64;
 struct Shared<'a> {
     pattern: &'a SparseRows,
     values: &'a [f32],
-    dynamics: [Channel<Lane<'a>>; 2],
+    dynamics: &'a [Channel<Lane<'a>>; 2],
     inhibitory: Option<&'a [f32]>,
     reversals: Option<[Lane<'a>; 2]>,
 }
@@ -57,6 +58,7 @@ pub(crate) fn step<B: HostBackend>(
         let [e, i] = channels else { unreachable!("two channels") };
         let (e, i) = (B::slice_mut(e)?, B::slice_mut(i)?);
         let inhibitory = inhibitory.as_deref();
+        let dynamics = &dynamics;
         let shared = Shared { pattern, values: &values, dynamics, inhibitory, reversals };
         let mut output = buffer(batch * post);
         shared.run(&spikes, potential.as_deref(), [e, i], &mut output);
@@ -66,6 +68,45 @@ pub(crate) fn step<B: HostBackend>(
 
 fn lane<'a, 'r: 'a>(values: Cow<'a, [f32]>, rows: &mut ChunksExactMut<'r, f32>) -> Option<Lane<'a>> {
     Some(Lane::new(values, rows.next()?))
+}
+
+/// Synapses of one sample that stay on the host from step to step.
+#[derive(Debug)]
+pub(crate) struct Resident {
+    pattern: Arc<SparseRows>,
+    values: Vec<f32>,
+    dynamics: [Channel<Lane<'static>>; 2],
+    channels: [Vec<f32>; 2],
+    output: Vec<f32>,
+}
+
+impl Resident {
+    pub fn new(
+        pattern: Arc<SparseRows>,
+        values: Vec<f32>,
+        dynamics: [Channel<Vec<f32>>; 2],
+        channels: [Vec<f32>; 2],
+    ) -> Self {
+        let post = pattern.post;
+        let dynamics = dynamics.map(|Channel { rate, scale }| Channel {
+            rate: Lane::owned(rate, post),
+            scale: Lane::owned(scale, post),
+        });
+        Self { pattern, values, dynamics, channels, output: vec![0.0; post] }
+    }
+
+    /// The currents after units spiked, some of which inhibit.
+    pub fn step(&mut self, units: usize, spiking: impl Iterator<Item = (usize, bool)>) -> &[f32] {
+        assert_eq!(units, self.pattern.pre(), "synapses: number of presynaptic units");
+        let Self { pattern, values, dynamics, channels: [e, i], output } = self;
+        let shared = Shared { pattern, values, dynamics, inhibitory: None, reversals: None };
+        shared.advance(spiking.map(|(unit, inhibits)| (unit, 1.0, inhibits)), None, [e, i], output);
+        output
+    }
+
+    pub fn channels(&self) -> &[Vec<f32>; 2] {
+        &self.channels
+    }
 }
 
 /// The number of a sample, its currents, and its two channels.
@@ -90,6 +131,19 @@ impl Shared<'_> {
 
     /// One sample.
     fn step(&self, spikes: &[f32], potential: Option<&[f32]>, channels: [&mut [f32]; 2], output: &mut [f32]) {
+        let inhibits = |unit: usize| self.inhibitory.is_some_and(|mask| mask[unit] != 0.0);
+        let events = active(spikes).map(|(unit, strength)| (unit, strength, inhibits(unit)));
+        self.advance(events, potential, channels, output);
+    }
+
+    /// One sample with its events: unit, strength, and whether the unit inhibits.
+    fn advance(
+        &self,
+        events: impl Iterator<Item = (usize, f32, bool)>,
+        potential: Option<&[f32]>,
+        channels: [&mut [f32]; 2],
+        output: &mut [f32],
+    ) {
         let ([e, i], post) = (channels, output.len());
         lanes::blocks(0, post, post.max(1), |unit, part| {
             let rates = [0, 1].map(|channel: usize| self.dynamics[channel].rate.block(unit, part.len()));
@@ -104,8 +158,7 @@ impl Shared<'_> {
                 }
             }
         });
-        for (unit, strength) in active(spikes) {
-            let inhibits = self.inhibitory.is_some_and(|mask| mask[unit] != 0.0);
+        for (unit, strength, inhibits) in events {
             let to = if inhibits { &mut *i } else { &mut *e };
             self.arrive(unit, strength, usize::from(inhibits), to);
             self.settle(unit, potential, [e, i], output);

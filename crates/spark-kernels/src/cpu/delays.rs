@@ -237,9 +237,8 @@ fn add_entries(entries: &[u32], from: usize, value: f32, row: &[f32], output: &m
     }
 }
 
-/// Which synapses of which units something arrives at, bit by bit; at all of them where there are no bits.
-#[derive(Debug)]
-pub(crate) struct Arriving {
+/// Which synapses of which units something arrives at, bit by bit.
+struct Arriving {
     /// Ascending; a unit that had several values is there once for each.
     units: Vec<u32>,
     values: Vec<f32>,
@@ -249,26 +248,6 @@ pub(crate) struct Arriving {
 }
 
 impl Arriving {
-    /// Nothing, for rows of so many words of bits.
-    pub fn none(words: usize) -> Self {
-        Self { units: Vec::new(), values: Vec::new(), masks: Vec::new(), words }
-    }
-
-    pub fn clear(&mut self) {
-        self.units.clear();
-        self.values.clear();
-        self.masks.clear();
-    }
-
-    pub fn units(&self) -> &[u32] {
-        &self.units
-    }
-
-    /// The bits of one arrival.
-    pub fn mask(&self, at: usize) -> &[u32] {
-        &self.masks[at * self.words..(at + 1) * self.words]
-    }
-
     fn new(past: &Past<'_>, masks: &DelayMasks) -> Self {
         let words = masks.words();
         let mut arriving = Self {
@@ -286,7 +265,7 @@ impl Arriving {
     }
 
     #[inline]
-    pub fn push(&mut self, unit: u32, value: f32, mask: &[u32]) {
+    fn push(&mut self, unit: u32, value: f32, mask: &[u32]) {
         let last = self.units.last().zip(self.values.last());
         if last.is_some_and(|(last, before)| *last == unit && before.to_bits() == value.to_bits()) {
             let end = self.masks.len();
@@ -301,39 +280,43 @@ impl Arriving {
     }
 
     /// Adds what arrives to postsynaptic units from the multiple `from` of [`LANES`] on.
-    pub fn add(&self, weight: &[f32], post: usize, from: usize, output: &mut [f32]) {
+    fn add(&self, weight: &[f32], post: usize, from: usize, output: &mut [f32]) {
         let width = output.len();
-        let row = |at: usize| &weight[self.units[at] as usize * post + from..][..width];
-        let count = self.units.len();
-        let whole = count - count % 4;
-        if self.words == 0 {
-            let of_all = |at: usize| (self.values[at], row(at));
-            for at in (0..whole).step_by(4) {
-                add_four_rows([of_all(at), of_all(at + 1), of_all(at + 2), of_all(at + 3)], output);
-            }
-            (whole..count).for_each(|at| add_row(of_all(at), output));
-            return;
-        }
         let arrival = |at: usize| Arrival {
             value: self.values[at],
-            row: row(at),
+            row: &weight[self.units[at] as usize * post + from..][..width],
             mask: &self.masks[at * self.words + from / LANES..(at + 1) * self.words],
         };
-        for at in (0..whole).step_by(4) {
-            add_four([arrival(at), arrival(at + 1), arrival(at + 2), arrival(at + 3)], output);
-        }
-        for at in whole..count {
-            add_one(arrival(at), output);
-        }
+        add_arriving(self.units.len(), arrival, output);
     }
+}
+
+/// Adds arrivals one after another.
+pub(crate) fn add_arriving<'a>(count: usize, arrival: impl Fn(usize) -> Arrival<'a>, output: &mut [f32]) {
+    let whole = count - count % 4;
+    for at in (0..whole).step_by(4) {
+        add_four([arrival(at), arrival(at + 1), arrival(at + 2), arrival(at + 3)], output);
+    }
+    for at in whole..count {
+        add_one(arrival(at), output);
+    }
+}
+
+/// Adds rows, each with a factor, one after another.
+pub(crate) fn add_rows<'a>(count: usize, row: impl Fn(usize) -> (f32, &'a [f32]), output: &mut [f32]) {
+    let whole = count - count % 4;
+    for at in (0..whole).step_by(4) {
+        add_four_rows([row(at), row(at + 1), row(at + 2), row(at + 3)], output);
+    }
+    (whole..count).for_each(|at| add_row(row(at), output));
 }
 
 /// One value for some synapses of a unit.
 #[derive(Clone, Copy)]
-struct Arrival<'a> {
-    value: f32,
-    row: &'a [f32],
-    mask: &'a [u32],
+pub(crate) struct Arrival<'a> {
+    pub value: f32,
+    pub row: &'a [f32],
+    pub mask: &'a [u32],
 }
 
 /// Four units for one pass over the output; added one after another, as everywhere.

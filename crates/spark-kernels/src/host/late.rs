@@ -35,8 +35,8 @@ pub struct LateSpikes {
     signs: Vec<f32>,
     /// The units with a bit, ascending.
     active: Vec<u32>,
-    /// Memory for the next `active`.
-    next: Vec<u32>,
+    /// Those that had none before the step.
+    fresh: Vec<u32>,
 }
 
 impl LateSpikes {
@@ -68,7 +68,7 @@ impl LateSpikes {
             }
         }
         let active = (0..units as u32).filter(|unit| recent[*unit as usize] != 0).collect();
-        Some(Self { order, slots, newest: spikes.newest, recent, signs, active, next: Vec::new() })
+        Some(Self { order, slots, newest: spikes.newest, recent, signs, active, fresh: Vec::new() })
     }
 
     /// Number of presynaptic units.
@@ -115,28 +115,21 @@ impl LateSpikes {
         assert_eq!(spiking.units(), self.recent.len(), "LateSpikes::push: number of units");
         self.newest = (self.newest + 1) % self.slots;
         let kept = u32::MAX >> (u32::BITS as usize - self.slots);
-        self.next.clear();
-        let mut before = self.active.iter().copied().peekable();
-        let mut now = spiking.iter().peekable();
-        loop {
-            let unit = match (before.peek(), now.peek()) {
-                (None, None) => break,
-                (Some(unit), None) => *unit as usize,
-                (None, Some((unit, _))) => *unit,
-                (Some(one), Some((other, _))) => (*one as usize).min(*other),
-            };
-            let was = before.next_if(|active| *active as usize == unit).is_some();
-            let mut recent = if was { (self.recent[unit] << 1) & kept } else { 0 };
-            if let Some((_, inhibits)) = now.next_if(|(spiking, _)| *spiking == unit) {
-                recent |= 1;
-                self.signs[unit] = if inhibits { -1.0 } else { 1.0 };
+        let recent = &mut self.recent;
+        self.active.retain(|unit| {
+            let recent = &mut recent[*unit as usize];
+            *recent = (*recent << 1) & kept;
+            *recent != 0
+        });
+        self.fresh.clear();
+        for (unit, inhibits) in spiking.iter() {
+            if recent[unit] == 0 {
+                self.fresh.push(unit as u32);
             }
-            self.recent[unit] = recent;
-            if recent != 0 {
-                self.next.push(unit as u32);
-            }
+            recent[unit] |= 1;
+            self.signs[unit] = if inhibits { -1.0 } else { 1.0 };
         }
-        std::mem::swap(&mut self.active, &mut self.next);
+        merge(&mut self.active, &self.fresh);
     }
 
     /// The rings of spikes and of signed spikes, `[slots, 1, pre]`.
@@ -155,5 +148,19 @@ impl LateSpikes {
             }
             DelayRing { history: tensor(history, [slots, 1, units], device), newest: self.newest }
         })
+    }
+}
+
+/// Puts numbers where they belong among others; both ascend.
+fn merge(sorted: &mut Vec<u32>, more: &[u32]) {
+    let (mut left, mut to) = (sorted.len(), sorted.len() + more.len());
+    sorted.resize(to, 0);
+    for number in more.iter().rev() {
+        while left > 0 && sorted[left - 1] > *number {
+            (left, to) = (left - 1, to - 1);
+            sorted[to] = sorted[left];
+        }
+        to -= 1;
+        sorted[to] = *number;
     }
 }

@@ -133,8 +133,10 @@ pub struct HostLearning {
     seen: Vec<u32>,
     /// For each presynaptic unit, its trace when the row last saw the log, and in the steps before that.
     past: Vec<f32>,
-    /// What this step's postsynaptic spikes add to a row.
-    sums: Vec<f32>,
+    /// Number of postsynaptic units.
+    width: usize,
+    /// Memory for weights onto units that spike, as they were before.
+    kept: Vec<f32>,
     /// Memory for a trace over time.
     over_time: Vec<f32>,
 }
@@ -265,7 +267,8 @@ impl HostLearning {
             idle: 0,
             log: Log::default(),
             seen: vec![0; units],
-            sums: vec![0.0; width],
+            width,
+            kept: Vec::new(),
             over_time: Vec::new(),
         })
     }
@@ -277,7 +280,7 @@ impl HostLearning {
 
     /// Numbers of units on both sides.
     pub(super) fn dims(&self) -> [usize; 2] {
-        [self.seen.len(), self.sums.len()]
+        [self.seen.len(), self.width]
     }
 
     /// Sorts units by what they are; from the first step on that is fixed.
@@ -287,7 +290,7 @@ impl HostLearning {
             None => {}
             Some(PostTraces::One(trace)) => self.sets = vec![Set::new(&terms, trace, false, post_inhibits)],
             Some(PostTraces::ByType { rate, scale, value }) => {
-                let width = self.sums.len();
+                let width = self.width;
                 let set = |(pre, value): (bool, &[f32])| {
                     let inhibits = |unit: usize| post_inhibits.get(unit).is_some_and(|inhibits| *inhibits);
                     let plane = |each| (0..width).map(|unit| of_types(each, pre, inhibits(unit))).collect();
@@ -413,15 +416,22 @@ impl HostLearning {
         }
         let TermsOfSpikes { rate, min, .. } = self.terms;
         let set = &self.sets[self.set_of[unit] as usize];
-        for i in spiking.active().iter().map(|unit| *unit as usize) {
+        // Where both sides spike, the weight moves once, by the sum of both.
+        self.kept.clear();
+        self.kept.extend(spiking.active().iter().map(|unit| weight[*unit as usize]));
+        match (arriving, set.alike) {
+            (None, true) => change_all(weight, &set.factor, [rate, min, set.max[0]]),
+            (None, false) => change_all_within(weight, &set.factor, &set.max, [rate, min]),
+            (Some(bits), true) => change_some(weight, &set.factor, bits, [rate, min, set.max[0]]),
+            (Some(bits), false) => change_some_within(weight, &set.factor, &set.max, bits, [rate, min]),
+        }
+        for (unit, before) in spiking.active().iter().zip(&self.kept) {
+            let i = *unit as usize;
+            let arrives = arriving.is_none_or(|bits| (bits[i / LANES] >> (i % LANES)) & 1 != 0);
+            let of_pre = if arrives { set.factor[i] } else { 0.0 };
             let x = past[delays.map_or(0, |delays| delays[i] as usize)];
-            self.sums[i] = factor * set.of_post(i, x);
+            weight[i] = clip(before + (of_pre + factor * set.of_post(i, x)) * rate, min, set.max[i]);
         }
-        match arriving {
-            None => change_all(weight, &set.factor, &self.sums, &set.max, [rate, min]),
-            Some(bits) => change_some(weight, &set.factor, &self.sums, &set.max, bits, [rate, min]),
-        }
-        spiking.active().iter().for_each(|unit| self.sums[*unit as usize] = 0.0);
     }
 
     /// Ends a step that [`begin`](Self::begin) began, with the presynaptic units that spike.
@@ -526,45 +536,52 @@ fn factors(factors: &mut [f32], y: &[f32], [alpha, beta]: &[Vec<f32>; 2], factor
     }
 }
 
-/// Changes all weights of a row by what arrives and by `sums`.
+/// Changes all weights of a row by what arrives; rate, lower and upper bound.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
-fn change_all(weight: &mut [f32], factor: &[f32], sums: &[f32], max: &[f32], [rate, min]: [f32; 2]) {
-    let n = weight.len();
-    let (factor, sums, max) = (&factor[..n], &sums[..n], &max[..n]);
-    for i in 0..n {
-        weight[i] = clip(weight[i] + (factor[i] + sums[i]) * rate, min, max[i]);
+fn change_all(weight: &mut [f32], factor: &[f32], [rate, min, max]: [f32; 3]) {
+    for (weight, factor) in weight.iter_mut().zip(factor) {
+        *weight = clip(*weight + factor * rate, min, max);
     }
 }
 
-/// The same where things arrive at the weights whose bits are set only.
+/// The same with an upper bound for each.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
-fn change_some(
-    weight: &mut [f32],
-    factor: &[f32],
-    sums: &[f32],
-    max: &[f32],
-    bits: &[u32],
-    [rate, min]: [f32; 2],
-) {
-    let n = weight.len();
+fn change_all_within(weight: &mut [f32], factor: &[f32], max: &[f32], [rate, min]: [f32; 2]) {
+    for ((weight, factor), max) in weight.iter_mut().zip(factor).zip(max) {
+        *weight = clip(*weight + factor * rate, min, *max);
+    }
+}
+
+/// Changes the weights of a row whose bits are set by what arrives there.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
+fn change_some(weight: &mut [f32], factor: &[f32], bits: &[u32], [rate, min, max]: [f32; 3]) {
+    change_bits(weight, factor, bits, |weight, _, factor| clip(weight + factor * rate, min, max));
+}
+
+/// The same with an upper bound for each.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
+fn change_some_within(weight: &mut [f32], factor: &[f32], max: &[f32], bits: &[u32], [rate, min]: [f32; 2]) {
+    let max = &max[..weight.len()];
+    change_bits(weight, factor, bits, |weight, i, factor| clip(weight + factor * rate, min, max[i]));
+}
+
+/// `weight[i]` becomes `change(weight[i], i, factor[i])`, with a factor of 0 where its bit is not set.
+#[inline(always)]
+fn change_bits(weight: &mut [f32], factor: &[f32], bits: &[u32], change: impl Fn(f32, usize, f32) -> f32) {
+    let factor = &factor[..weight.len()];
     let (weights, rest) = weight.as_chunks_mut::<LANES>();
-    let (factors, factors_left) = factor[..n].as_chunks::<LANES>();
-    let (sums, sums_left) = sums[..n].as_chunks::<LANES>();
-    let (bounds, bounds_left) = max[..n].as_chunks::<LANES>();
-    let changed = |bits: u32, lane: usize, weight: f32, factor: f32, sum: f32, max: f32| {
-        let arriving = if (bits >> lane) & 1 != 0 { factor } else { 0.0 };
-        clip(weight + (arriving + sum) * rate, min, max)
-    };
-    let planes = weights.iter_mut().zip(factors).zip(sums).zip(bounds).zip(bits);
-    for ((((weights, factors), sums), bounds), bits) in planes {
+    let (factors, factors_left) = factor.as_chunks::<LANES>();
+    let blocks = weights.len();
+    for (block, ((weights, factors), bits)) in weights.iter_mut().zip(factors).zip(bits).enumerate() {
         // As many lanes as stay a loop until loops become vectors.
         for lane in 0..LANES {
-            let (factor, sum) = (factors[lane], sums[lane]);
-            weights[lane] = changed(*bits, lane, weights[lane], factor, sum, bounds[lane]);
+            let factor = if (bits >> lane) & 1 != 0 { factors[lane] } else { 0.0 };
+            weights[lane] = change(weights[lane], block * LANES + lane, factor);
         }
     }
     let bits = bits.last().copied().unwrap_or_default();
-    for (lane, weight) in rest.iter_mut().enumerate() {
-        *weight = changed(bits, lane, *weight, factors_left[lane], sums_left[lane], bounds_left[lane]);
+    for (lane, (weight, factor)) in rest.iter_mut().zip(factors_left).enumerate() {
+        let factor = if (bits >> lane) & 1 != 0 { *factor } else { 0.0 };
+        *weight = change(*weight, blocks * LANES + lane, factor);
     }
 }

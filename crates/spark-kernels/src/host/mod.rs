@@ -13,6 +13,7 @@
 //! then it is in the first-level cache, and its trace has only decayed. A weight goes through the same changes in
 //! the same order, so it comes out the same.
 
+mod channels;
 mod filter;
 mod late;
 mod learning;
@@ -22,6 +23,7 @@ mod units;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+pub use channels::HostChannels;
 pub use filter::HostFilter;
 pub use late::LateSpikes;
 pub use learning::{HostLearning, HostTrace, PostTraces, TermsOfSpikes};

@@ -7,11 +7,92 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::learning::Row;
 use super::{HostLearning, LateSpikes, Spiking, tensor, values};
-use crate::cpu::delays::Arriving;
-use crate::delays::LANES;
+use crate::cpu::delays::{self, Arrival};
+use crate::delays::{DelayMasks, LANES};
 
 /// Synapses that one step visits from which a second thread is worth waking.
 const PARALLEL: usize = 1 << 20;
+
+/// At which synapses of which units something arrives in a step.
+#[derive(Debug, Default)]
+struct Arriving {
+    /// Ascending.
+    units: Vec<u32>,
+    /// Their signs.
+    signs: Vec<f32>,
+    /// Whether they spike in this step.
+    spikes: Vec<bool>,
+    /// Where spikes are late: the delay with which something arrives, or of several the place in `mixed`.
+    delays: Vec<Delayed>,
+    /// Bits of those synapses.
+    mixed: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Delayed {
+    By(u32),
+    Mixed(usize),
+}
+
+impl Arriving {
+    /// Finds it.
+    fn find(&mut self, spiking: &Spiking, late: Option<&LateSpikes>) {
+        self.units.clear();
+        self.signs.clear();
+        self.spikes.clear();
+        self.delays.clear();
+        self.mixed.clear();
+        let Some(late) = late else {
+            self.units.extend(spiking.active());
+            self.signs.extend(spiking.iter().map(|(_, inhibits)| if inhibits { -1.0 } else { 1.0 }));
+            self.spikes.resize(spiking.count(), true);
+            return;
+        };
+        for &unit in late.active() {
+            let recent = late.recent(unit);
+            self.units.push(unit);
+            self.signs.push(late.sign(unit));
+            self.spikes.push(recent & 1 != 0);
+            if recent.is_power_of_two() {
+                self.delays.push(Delayed::By(recent.trailing_zeros()));
+            } else {
+                self.delays.push(Delayed::Mixed(self.mixed.len()));
+                late.masks().extend(&mut self.mixed, unit as usize, recent);
+            }
+        }
+    }
+
+    /// The synapses of a unit at which something arrives, as bits.
+    fn mask<'a>(&'a self, at: usize, masks: &'a DelayMasks) -> &'a [u32] {
+        match self.delays[at] {
+            Delayed::By(delay) => masks.of(self.units[at] as usize, delay as usize),
+            Delayed::Mixed(place) => &self.mixed[place..place + masks.words()],
+        }
+    }
+
+    /// Adds what arrives to postsynaptic units from the multiple `from` of [`LANES`] on.
+    fn add(
+        &self,
+        weight: &[f32],
+        post: usize,
+        masks: Option<&DelayMasks>,
+        from: usize,
+        output: &mut [f32],
+    ) {
+        let width = output.len();
+        let row = |at: usize| &weight[self.units[at] as usize * post + from..][..width];
+        match masks {
+            None => delays::add_rows(self.units.len(), |at| (self.signs[at], row(at)), output),
+            Some(masks) => {
+                let arrival = |at: usize| {
+                    let mask = &self.mask(at, masks)[from / LANES..];
+                    Arrival { value: self.signs[at], row: row(at), mask }
+                };
+                delays::add_arriving(self.units.len(), arrival, output);
+            }
+        }
+    }
+}
 
 /// Synapses from every unit of one population to every unit of another, for one sample.
 ///
@@ -57,8 +138,6 @@ pub struct HostSynapses {
     inhibits: Vec<bool>,
     /// What arrives in this step.
     arriving: Arriving,
-    /// Whether each of its units spikes in this step.
-    spikes: Vec<bool>,
     currents: Vec<f32>,
 }
 
@@ -70,24 +149,19 @@ impl HostSynapses {
     /// See [`HostSynapses`].
     pub fn new(weight: &Tensor<2>, late: Option<Arc<Mutex<LateSpikes>>>) -> Option<Self> {
         let dims @ [pre, post] = weight.dims();
-        let words = match &late {
-            None => 0,
-            Some(late) => {
-                let late = late.lock().unwrap_or_else(PoisonError::into_inner);
-                if late.units() != pre || late.delays().len() != pre * post {
-                    return None;
-                }
-                late.masks().words()
+        if let Some(late) = &late {
+            let late = late.lock().unwrap_or_else(PoisonError::into_inner);
+            if late.units() != pre || late.delays().len() != pre * post {
+                return None;
             }
-        };
+        }
         Some(Self {
             dims,
             weight: values(weight)?,
             late,
             learning: None,
             inhibits: Vec::new(),
-            arriving: Arriving::none(words),
-            spikes: Vec::new(),
+            arriving: Arriving::default(),
             currents: vec![0.0; post],
         })
     }
@@ -134,30 +208,10 @@ impl HostSynapses {
         if self.inhibits != spiking.inhibits() {
             self.inhibits = spiking.inhibits().to_vec();
         }
-        self.arriving.clear();
-        self.spikes.clear();
         let late = self.late.as_ref().map(|late| late.lock().unwrap_or_else(PoisonError::into_inner));
-        match &late {
-            None => {
-                for (unit, inhibits) in spiking.iter() {
-                    self.arriving.push(unit as u32, if inhibits { -1.0 } else { 1.0 }, &[]);
-                    self.spikes.push(true);
-                }
-            }
-            Some(late) => {
-                for &unit in late.active() {
-                    let mut recent = late.recent(unit);
-                    self.spikes.push(recent & 1 != 0);
-                    while recent != 0 {
-                        let mask = late.masks().of(unit as usize, recent.trailing_zeros() as usize);
-                        self.arriving.push(unit, late.sign(unit), mask);
-                        recent &= recent - 1;
-                    }
-                }
-            }
-        }
+        self.arriving.find(spiking, late.as_deref());
         if let Some(learning) = self.learning.as_mut().filter(|learning| learning.logs()) {
-            for unit in self.arriving.units().iter().map(|unit| *unit as usize) {
+            for unit in self.arriving.units.iter().map(|unit| *unit as usize) {
                 let row = unit * post..(unit + 1) * post;
                 let delays = late.as_ref().map(|late| &late.delays()[row.clone()]);
                 learning.catch_up(unit, &mut self.weight[row], delays);
@@ -165,12 +219,13 @@ impl HostSynapses {
         }
         self.currents.fill(0.0);
         let (weight, arriving) = (&self.weight, &self.arriving);
-        if arriving.units().len() * post > PARALLEL {
+        let masks = late.as_ref().map(|late| late.masks());
+        if arriving.units.len() * post > PARALLEL {
             let width = post.div_ceil(rayon::current_num_threads()).next_multiple_of(LANES);
             let parts = self.currents.par_chunks_mut(width).enumerate();
-            parts.for_each(|(part, output)| arriving.add(weight, post, part * width, output));
+            parts.for_each(|(part, output)| arriving.add(weight, post, masks, part * width, output));
         } else {
-            arriving.add(weight, post, 0, &mut self.currents);
+            arriving.add(weight, post, masks, 0, &mut self.currents);
         }
         &self.currents
     }
@@ -188,22 +243,23 @@ impl HostSynapses {
         let Some(learning) = &mut self.learning else { return };
         let late = self.late.as_ref().map(|late| late.lock().unwrap_or_else(PoisonError::into_inner));
         learning.begin(&self.inhibits, spiking, factor);
-        let arriving = self.arriving.units().iter().zip(&self.spikes);
-        let now = arriving.clone().filter(|(_, spikes)| **spikes).map(|(unit, _)| *unit as usize);
+        let arriving = &self.arriving;
         // Where nothing was learnt lately, weights have nothing to catch up with later.
-        let visited = if learning.logs() { self.spikes.len() } else { 0 };
-        for (at, (unit, spikes)) in arriving.enumerate().take(visited) {
-            let unit = *unit as usize;
+        let visited = if learning.logs() { arriving.units.len() } else { 0 };
+        for at in 0..visited {
+            let unit = arriving.units[at] as usize;
             let row = unit * post..(unit + 1) * post;
             let row = Row {
                 unit,
-                spikes: *spikes,
+                spikes: arriving.spikes[at],
                 delays: late.as_ref().map(|late| &late.delays()[row.clone()]),
-                arriving: late.as_ref().map(|_| self.arriving.mask(at)),
+                arriving: late.as_ref().map(|late| arriving.mask(at, late.masks())),
                 weight: &mut self.weight[row],
             };
             learning.visit(row, spiking, factor);
         }
+        let now = arriving.units.iter().zip(&arriving.spikes).filter(|(_, spikes)| **spikes);
+        let now = now.map(|(unit, _)| *unit as usize);
         learning.end(now, spiking, factor);
         let full = learning.is_full();
         drop(late);

@@ -7,6 +7,7 @@ use spark_core::build::{Builder, rate};
 use spark_core::component::{Context, Defect};
 use spark_core::payload::{PayloadKind, Shape, Spikes};
 use spark_core::ports::InputShapes;
+use spark_kernels::host::HostChannels;
 use spark_kernels::{Channel, ChannelInput, DelayRing, Pull, SparsePattern, Trace, channel_step, trace_step};
 
 use super::SparseConnections;
@@ -131,6 +132,13 @@ impl SparseChannels {
             };
         let [excitatory, inhibitory] = [e, i].map(|trace| TracerState { trace });
         (currents, ChannelState { excitatory, inhibitory, excitatory_spikes, inhibitory_spikes })
+    }
+
+    /// The same on the host, for spikes without delays.
+    pub(super) fn on_host(&self, plan: &ChannelPlan, state: &ChannelState) -> Option<HostChannels> {
+        let weights = self.connections.weights.val();
+        let channels = [&state.excitatory.trace, &state.inhibitory.trace];
+        HostChannels::new(&plan.pattern, &weights, &plan.dynamics, channels)
     }
 
     /// The shape of what comes out.

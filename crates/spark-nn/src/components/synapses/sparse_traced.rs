@@ -1,11 +1,13 @@
 //! Sparse synapses whose current decays.
 
 use burn::module::Module;
+use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
 use spark_core::parameter::{Distribution, Draw};
 use spark_core::payload::{Currents, Payload, Shape};
 use spark_core::ports::{InputShapes, PortError, PropertySpec};
 use spark_core::{Parameter, Problems};
+use spark_kernels::host::HostChannels;
 
 use super::channels::{ChannelPlan, ChannelState, DescribedChannels, SparseChannels};
 use super::connections::{WEIGHTS, described};
@@ -114,6 +116,16 @@ impl Component for SparseTracedSynapses {
         (SynapseOutputs { currents: Currents(currents) }, state)
     }
 
+    fn on_host(
+        &self,
+        plan: &ChannelPlan,
+        state: &ChannelState,
+        wiring: &mut HostWiring,
+    ) -> Option<Box<dyn HostStep<Self>>> {
+        let (spikes, channels) = (wiring.place("spikes")?, self.channels.on_host(plan, state)?);
+        Some(Box::new(ChannelsOnHost { spikes, channels }))
+    }
+
     fn output_shapes(&self) -> Vec<Shape> {
         self.channels.output_shapes()
     }
@@ -124,6 +136,25 @@ impl Component for SparseTracedSynapses {
 
     fn set_property(&mut self, _: &mut ChannelState, _: &str, value: Payload) -> Result<(), PortError> {
         self.channels.connections.write(value)
+    }
+}
+
+/// Synapses at work on the host.
+#[derive(Debug)]
+struct ChannelsOnHost {
+    spikes: usize,
+    channels: HostChannels,
+}
+
+impl HostStep<SparseTracedSynapses> for ChannelsOnHost {
+    fn step(&mut self, inputs: &[&Signal], outputs: &mut [Signal]) {
+        outputs[0].write(self.channels.currents(inputs[self.spikes].spiking()));
+    }
+
+    fn settle(&self, _: &mut SparseTracedSynapses, state: &mut ChannelState) {
+        let device = state.excitatory.trace.device();
+        let [excitatory, inhibitory] = self.channels.channels(&device);
+        (state.excitatory.trace, state.inhibitory.trace) = (excitatory, inhibitory);
     }
 }
 
