@@ -90,6 +90,10 @@ struct Args {
     /// Where to compute: flex, ndarray, wgpu or cuda. Steps are small: the CPU is fastest.
     #[arg(long, default_value = "flex")]
     device: DeviceChoice,
+    /// How fast the brain calms down as it succeeds: it learns in proportion to (1 − mean/500)^CALM. The Python
+    /// framework has 0.5.
+    #[arg(long, value_name = "CALM", default_value_t = 2.0)]
+    calm: f32,
     /// One line of JSON for every episode, and a summary in the last line.
     #[arg(long)]
     json: bool,
@@ -163,7 +167,7 @@ fn learn(model: &Model, args: &Args, device: &Device) -> Result<()> {
     let mut reporter = Reporter::new(args.json);
     let mut runs = Vec::new();
     for (place, seed) in (first..=last).enumerate() {
-        let mut player = Player::new(model, device)?;
+        let mut player = Player::new(model, args.calm, device)?;
         checkpoint::start_from(player.brain(), &args.state)?;
         let run = learn_one(&mut player, seed, args.episodes, &mut reporter)?;
         if let Some((_, checkpoints)) = &files {
@@ -211,7 +215,7 @@ fn learn_one(player: &mut Player, seed: u64, episodes: u32, reporter: &mut Repor
 }
 
 fn play(file: &Path, model: &Model, args: &Args, device: &Device) -> Result<()> {
-    let mut player = Player::new(model, device)?;
+    let mut player = Player::new(model, args.calm, device)?;
     checkpoint::read(player.brain(), file)?;
     let lasted = (0..GAMES)
         .map(|episode| player.episode(CartPole::start(args.seed, PLAYING, episode), false))
@@ -243,7 +247,7 @@ mod tests {
         let args = Args::parse_from(["cartpole"]);
         let (model, device) = (model(&args)?, Device::flex());
         let start = || -> Result<Player> {
-            let mut player = Player::new(&model, &device)?;
+            let mut player = Player::new(&model, args.calm, &device)?;
             checkpoint::start_from(player.brain(), &args.state)?;
             Ok(player)
         };

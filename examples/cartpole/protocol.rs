@@ -74,6 +74,8 @@ pub fn lesson(end: &View, eagerness: f32) -> Modulation {
 pub struct Player {
     brain: Box<dyn Instance>,
     device: Device,
+    /// How fast the brain calms down as it succeeds.
+    calm: f32,
     /// Running mean of the steps that episodes lasted.
     pub ema: f32,
     /// Steps of the brain so far.
@@ -81,12 +83,13 @@ pub struct Player {
 }
 
 impl Player {
-    /// A brain as the model describes it.
-    pub fn new(model: &Model, device: &Device) -> Result<Self> {
+    /// A brain as the model describes it; it learns with a third factor in proportion to
+    /// `(1 − mean/500)^calm`.
+    pub fn new(model: &Model, calm: f32, device: &Device) -> Result<Self> {
         let inputs = model.declared_inputs().context("the model cannot be built")?;
         let brain =
             model.build(&inputs, 1, &Context::new("", device)).context("the model cannot be built")?;
-        Ok(Self { brain, device: device.clone(), ema: 0.0, steps: 0 })
+        Ok(Self { brain, device: device.clone(), calm, ema: 0.0, steps: 0 })
     }
 
     /// The brain itself.
@@ -96,7 +99,7 @@ impl Player {
 
     /// How much there is left to learn.
     fn eagerness(&self) -> f32 {
-        (1.0 - self.ema / LONGEST as f32).max(0.0).sqrt()
+        (1.0 - self.ema / LONGEST as f32).max(0.0).powf(self.calm)
     }
 
     /// One episode from a start; returns the steps that the pole stood. The brain goes on from the state that
