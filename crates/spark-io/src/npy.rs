@@ -5,25 +5,55 @@
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// The shape and the numbers of an array, in row-major order.
-pub(super) fn parse(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f32>), String> {
-    let (header, data) = split(bytes).ok_or("found no header of a NumPy array, or a truncated one")?;
-    let field =
-        |name: &str| field(header, name).ok_or_else(|| format!("found no `{name}` in the header {header}"));
-    let (descr, shape) = (field("descr")?, field("shape")?);
-    let number = Number::of(descr).ok_or_else(|| {
-        format!("found numbers of the type {descr}, expected bool, integers or floats of up to 8 bytes")
-    })?;
-    let shape = extents(shape).ok_or_else(|| format!("found the shape {shape}"))?;
-    let count = shape.iter().try_fold(1usize, |count, extent| count.checked_mul(*extent));
-    let expected = count.and_then(|count| count.checked_mul(number.size));
-    if expected != Some(data.len()) {
-        return Err(format!("found {} bytes of data for the shape {shape:?} of {descr}", data.len()));
+/// An array: its shape, and its numbers as they lie in the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Array<'a> {
+    /// The extents of its axes.
+    pub(crate) shape: Vec<usize>,
+    number: Number,
+    fortran: bool,
+    data: &'a [u8],
+}
+
+impl<'a> Array<'a> {
+    /// Reads the header; the numbers stay where they are.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, String> {
+        let (header, data) = split(bytes).ok_or("found no header of a NumPy array, or a truncated one")?;
+        let field = |name: &str| {
+            field(header, name).ok_or_else(|| format!("found no `{name}` in the header {header}"))
+        };
+        let (descr, shape) = (field("descr")?, field("shape")?);
+        let number = Number::of(descr).ok_or_else(|| {
+            format!("found numbers of the type {descr}, expected bool, integers or floats of up to 8 bytes")
+        })?;
+        let shape = extents(shape).ok_or_else(|| format!("found the shape {shape}"))?;
+        let count = shape.iter().try_fold(1usize, |count, extent| count.checked_mul(*extent));
+        let expected = count.and_then(|count| count.checked_mul(number.size));
+        if expected != Some(data.len()) {
+            return Err(format!("found {} bytes of data for the shape {shape:?} of {descr}", data.len()));
+        }
+        Ok(Self { shape, number, fortran: field("fortran_order")? == "True", data })
     }
-    let values: Vec<f32> = data.chunks_exact(number.size).map(|bytes| number.read(bytes)).collect();
-    let fortran = field("fortran_order")? == "True";
-    let values = if fortran { row_major(&shape, &values) } else { values };
-    Ok((shape, values))
+
+    /// Whether the numbers are whole.
+    pub(crate) fn is_integer(&self) -> bool {
+        self.number.kind != b'f'
+    }
+
+    /// The numbers in row-major order.
+    pub(crate) fn floats(&self) -> Vec<f32> {
+        let values: Vec<f32> = self.chunks().map(|bytes| self.number.float(bytes)).collect();
+        if self.fortran { row_major(&self.shape, &values) } else { values }
+    }
+
+    /// The whole numbers of an array of one axis; those of 64 bits without sign wrap around.
+    pub(crate) fn integers(&self) -> impl ExactSizeIterator<Item = i64> {
+        self.chunks().map(|bytes| self.number.integer(bytes))
+    }
+
+    fn chunks(&self) -> std::slice::ChunksExact<'a, u8> {
+        self.data.chunks_exact(self.number.size)
+    }
 }
 
 /// Header and data.
@@ -61,7 +91,7 @@ fn extents(text: &str) -> Option<Vec<usize>> {
 }
 
 /// How a number is written.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Number {
     kind: u8,
     size: usize,
@@ -82,21 +112,28 @@ impl Number {
         known.then_some(Self { kind: *kind, size, big_endian: *order == b'>' })
     }
 
-    fn read(self, bytes: &[u8]) -> f32 {
+    fn bits(self, bytes: &[u8]) -> u64 {
         let mut wide = [0; 8];
         wide[..self.size].copy_from_slice(bytes);
         if self.big_endian {
             wide[..self.size].reverse();
         }
-        let bits = u64::from_le_bytes(wide);
-        let unused = 64 - 8 * self.size as u32;
+        u64::from_le_bytes(wide)
+    }
+
+    fn float(self, bytes: &[u8]) -> f32 {
         match (self.kind, self.size) {
-            (b'f', 4) => f32::from_bits(bits as u32),
-            (b'f', _) => f64::from_bits(bits) as f32,
-            // Moved up and back down, so that the sign is kept.
-            (b'i', _) => (((bits << unused) as i64) >> unused) as f32,
-            _ => bits as f32,
+            (b'f', 4) => f32::from_bits(self.bits(bytes) as u32),
+            (b'f', _) => f64::from_bits(self.bits(bytes)) as f32,
+            (b'i', _) => self.integer(bytes) as f32,
+            _ => self.bits(bytes) as f32,
         }
+    }
+
+    fn integer(self, bytes: &[u8]) -> i64 {
+        let (bits, unused) = (self.bits(bytes), 64 - 8 * self.size as u32);
+        // Moved up and back down, so that the sign is kept.
+        if self.kind == b'i' { ((bits << unused) as i64) >> unused } else { bits as i64 }
     }
 }
 
@@ -132,6 +169,10 @@ mod tests {
         [MAGIC, &[1, 0], &length, header.as_bytes(), data].concat()
     }
 
+    fn parse(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f32>), String> {
+        Array::parse(bytes).map(|array| (array.shape.clone(), array.floats()))
+    }
+
     #[test]
     fn every_type_of_number_is_read() {
         let parse = |descr, data: &[u8]| parse(&file(descr, "False", "(2,)", data)).unwrap().1;
@@ -141,6 +182,8 @@ mod tests {
         assert_eq!(parse(">i2", &[300i16, -9].map(i16::to_be_bytes).concat()), [300.0, -9.0]);
         assert_eq!(parse("|u1", &[200, 1]), [200.0, 1.0]);
         assert_eq!(parse("|b1", &[1, 0]), [1.0, 0.0]);
+        let times = file("<i8", "False", "(2,)", &[1i64 << 40, -(1 << 40)].map(i64::to_le_bytes).concat());
+        assert_eq!(Array::parse(&times).unwrap().integers().collect::<Vec<_>>(), [1 << 40, -(1 << 40)]);
     }
 
     #[test]
