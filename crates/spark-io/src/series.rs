@@ -192,7 +192,8 @@ mod tests {
             ("-2.5e1", "?", "line 6, channel 1, value 2: found `?`"),
             ("true a b", "false", "line 4: found no classes"),
             ("dimensions 2", "dimensions 3", "found cases of 2 channels, expected 3"),
-            ("@data", "@end", "found no line `@data`"),
+            ("@data", "@end", "line 6: found `1,-2.5e1:3,4:b`, expected `@data`"),
+            ("@data\n1,-2.5e1:3,4:b\n\n5:6:a", "", "found no line `@data`"),
             ("@problemName p", "@timeStamps true", "line 2: found time stamps"),
         ] {
             let error = parse(SAMPLE.replace(from, to).as_bytes()).unwrap_err();

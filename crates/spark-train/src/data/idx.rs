@@ -1,8 +1,6 @@
 //! The IDX format of MNIST and its relatives, plain or gzip-compressed.
 
-use flate2::read::GzDecoder;
-use std::borrow::Cow;
-use std::io::Read;
+use spark_io::gzip;
 use std::path::{Path, PathBuf};
 
 use super::{DataError, Images, Split};
@@ -74,7 +72,7 @@ pub(super) fn images(bytes: &[u8], path: &Path) -> Result<Images, DataError> {
     if height == 0 || width == 0 {
         return Err(DataError::content(path, format!("images of {height}×{width} pixels")));
     }
-    Ok(Images { pixels, labels: Vec::new(), height, width })
+    Ok(Images { pixels, labels: Vec::new(), channels: 1, height, width })
 }
 
 /// Labels from the bytes of a file; `path` names it in errors.
@@ -102,7 +100,7 @@ fn parse<const AXES: usize>(
     path: &Path,
 ) -> Result<([usize; AXES], Vec<u8>), DataError> {
     let error = |message: String| DataError::content(path, message);
-    let bytes = unpack(bytes, path)?;
+    let bytes = gzip::unpack(bytes, MAX_BYTES).map_err(error)?;
     let header = 4 + 4 * AXES;
     if bytes.len() < header {
         return Err(error(format!("{} bytes, too short for the header of IDX {what}", bytes.len())));
@@ -121,22 +119,6 @@ fn parse<const AXES: usize>(
         return Err(error(message));
     }
     Ok((axes, data.to_vec()))
-}
-
-/// The contents of a file that may be gzip-compressed.
-fn unpack<'a>(bytes: &'a [u8], path: &Path) -> Result<Cow<'a, [u8]>, DataError> {
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(Cow::Borrowed(bytes));
-    }
-    let mut unpacked = Vec::new();
-    GzDecoder::new(bytes)
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut unpacked)
-        .map_err(|error| DataError::content(path, format!("truncated or corrupt gzip: {error}")))?;
-    if unpacked.len() as u64 > MAX_BYTES {
-        return Err(DataError::content(path, format!("unpacks to more than {MAX_BYTES} bytes")));
-    }
-    Ok(Cow::Owned(unpacked))
 }
 
 #[cfg(test)]
