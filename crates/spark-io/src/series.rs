@@ -48,11 +48,23 @@ pub struct LabelledSeries {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn read(path: &Path) -> Result<LabelledSeries, FormatError> {
-    let bytes = read_bytes(path)?;
-    gzip::unpack(&bytes, MAX_BYTES).and_then(|bytes| parse(&bytes)).map_err(FormatError::content(path))
+    parse(&read_bytes(path)?).map_err(FormatError::content(path))
 }
 
-fn parse(bytes: &[u8]) -> Result<LabelledSeries, String> {
+/// The time series in the bytes of a file, as [`read`] reads them.
+///
+/// # Errors
+/// A sentence, when they are not such a file: with the line, counted from 1.
+///
+/// # Examples
+/// ```
+/// let series = spark_io::series::parse(b"@classLabel true a b\n@data\n1,2:b\n")?;
+/// assert_eq!((series.values, series.labels), (vec![1.0, 2.0], vec![1]));
+/// # Ok::<(), String>(())
+/// ```
+pub fn parse(bytes: &[u8]) -> Result<LabelledSeries, String> {
+    let bytes = gzip::unpack(bytes, MAX_BYTES)?;
+    let bytes = &*bytes;
     let text = str::from_utf8(bytes)
         .map_err(|error| format!("byte {}: found bytes that are not UTF-8", error.valid_up_to()))?;
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));

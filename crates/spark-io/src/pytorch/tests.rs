@@ -107,6 +107,17 @@ fn nested_checkpoints_have_dotted_names() {
     assert_eq!(tensors["model.w"], TensorData::from([4.0f32, 5.0]));
 }
 
+#[test]
+fn a_checkpoint_of_pythons_own_pickler_is_read() {
+    let tensors = parse(include_bytes!("../../testdata/checkpoint.pt")).unwrap();
+    let names: Vec<_> = tensors.keys().map(String::as_str).collect();
+    assert_eq!(names, ["model.fc.weight", "model.fc.t", "model.n", "opt.state.0.step"]);
+    assert_eq!(tensors["model.fc.weight"].iter::<f32>().sum::<f32>(), 66.0);
+    assert_eq!(tensors["model.fc.t"], TensorData::from([[1.0f32, 5.0, 9.0], [2.0, 6.0, 10.0]]));
+    assert_eq!(tensors["model.n"], TensorData::from([5i64, -6]));
+    assert_eq!(tensors["opt.state.0.step"].iter::<i64>().collect::<Vec<_>>(), [-6]);
+}
+
 fn error(pickle: &[u8]) -> String {
     parse(&file(pickle, &[&numbers(), &[2, 0]])).unwrap_err()
 }
@@ -159,7 +170,7 @@ fn what_grows_without_end_is_refused_before_it_does() {
     // Lists of eight of the list before: 2³⁶ paths.
     let mut laughs = Pickler::new().code(b"}").text("x").code(b"]");
     for _ in 0..12 {
-        laughs = laughs.code(b"q\x01](h\x01h\x01h\x01h\x01h\x01h\x01h\x01h\x01e");
+        laughs = laughs.code(b"q\x010](h\x01h\x01h\x01h\x01h\x01h\x01h\x01h\x01e");
     }
     // A list that holds itself.
     let circle = Pickler::new().code(b"}").text("x").code(b"]q\x01h\x01as.").0;

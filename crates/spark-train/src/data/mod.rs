@@ -3,8 +3,8 @@
 //! Everything that batches are made of is a [`Source`]: samples of frames over time with a label each.
 //!
 //! * [`Images`]: IDX files, [folders of PNG pictures](read_image_folder), digits that ship with Spark.
-//! * [`Sequences`]: `[time, channels…]` of varying length, from UCR/UEA `.ts` files, arrays, or made up to
-//!   need memory ([`RecallTask`]).
+//! * [`Sequences`]: `[time, channels…]` of varying length, from UCR/UEA `.ts` files, arrays, speech features
+//!   that ship with Spark, or made up to need memory ([`RecallTask`]).
 //! * [`Recordings`] of event cameras, which [`EventFrames`] puts into frames; [`Saccades`] *simulates* some.
 //! * [`AugmentedImages`], [`EventAugment`]: changes that keep the class, new ones every epoch.
 
@@ -13,6 +13,7 @@ mod augment;
 mod event_frames;
 mod idx;
 mod image_folder;
+mod japanese_vowels;
 mod mnist10k;
 mod picture;
 mod recall;
@@ -27,6 +28,7 @@ pub use augment::{AugmentedImages, EventAugment};
 pub use event_frames::{Bins, EventContent, EventFrames, Polarities};
 pub use idx::{read_images, read_labels, read_split};
 pub use image_folder::{ImageFolder, read_image_folder};
+pub use japanese_vowels::japanese_vowels;
 pub use mnist10k::mnist10k;
 pub use picture::read_picture;
 pub use recall::RecallTask;

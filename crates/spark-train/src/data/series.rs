@@ -3,7 +3,7 @@
 use spark_io::series::{self, LabelledSeries};
 use std::path::Path;
 
-use super::{DataError, Sequences, Split};
+use super::{DataError, Sequences, Source, Split};
 
 /// Reads labelled time series in UCR/UEA `.ts`, plain or packed with gzip, with the names of the classes.
 ///
@@ -21,15 +21,21 @@ use super::{DataError, Sequences, Split};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn read_series(path: &Path) -> Result<(Sequences, Vec<String>), DataError> {
-    let LabelledSeries { channels, values, steps, labels, classes } = series::read(path)?;
-    let mut sequences = Sequences::new(&[channels]);
-    let mut rest = &values[..];
-    for (steps, label) in steps.into_iter().zip(labels) {
-        let (sequence, others) = rest.split_at(steps as usize * channels);
-        sequences.push(sequence, label.into()).map_err(|message| DataError::content(path, message))?;
+    let series = series::read(path)?;
+    let sequences = sequences(&series).map_err(|message| DataError::content(path, message))?;
+    Ok((sequences, series.classes))
+}
+
+/// Series with their labels as numbers.
+pub(super) fn sequences(series: &LabelledSeries) -> Result<Sequences, String> {
+    let mut sequences = Sequences::new(&[series.channels]);
+    let mut rest = &series.values[..];
+    for (&steps, &label) in series.steps.iter().zip(&series.labels) {
+        let (sequence, others) = rest.split_at(steps as usize * series.channels);
+        sequences.push(sequence, label.into())?;
         rest = others;
     }
-    Ok((sequences, classes))
+    Ok(sequences)
 }
 
 /// Reads `NAME_TRAIN.ts` and `NAME_TEST.ts` of a folder, each plain or with `.gz`; batches of both are as long
@@ -65,6 +71,6 @@ pub fn read_series_split(folder: &Path, name: &str) -> Result<(Split<Sequences>,
         );
         return Err(DataError::content(folder, message));
     }
-    let frames = super::Source::frames(&train).max(super::Source::frames(&test));
+    let frames = train.frames().max(test.frames());
     Ok((Split { train: train.at_least(frames), test: test.at_least(frames) }, classes))
 }
