@@ -153,7 +153,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(20_000))]
+        #![proptest_config(ProptestConfig::with_cases(100_000))]
         #[test]
         fn damaged_files_never_panic_nor_take_much_memory(
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),

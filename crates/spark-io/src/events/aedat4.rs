@@ -200,7 +200,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #![proptest_config(ProptestConfig::with_cases(100_000))]
         #[test]
         fn damaged_files_never_panic_nor_take_much_memory(
             packed in 0u32..2,

@@ -130,7 +130,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #![proptest_config(ProptestConfig::with_cases(100_000))]
         #[test]
         fn any_block_stops_at_the_limit(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             let mut out = Vec::new();

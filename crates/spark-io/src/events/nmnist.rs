@@ -128,7 +128,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(20_000))]
+        #![proptest_config(ProptestConfig::with_cases(100_000))]
         #[test]
         fn recordings_read_back_and_damaged_ones_never_panic(
             events in prop::collection::vec((0..TIMES, 0u16..34, 0u16..34, any::<bool>()), 1..20),

@@ -78,9 +78,10 @@ impl Budget {
     }
 }
 
-/// What a value, an entry of a list and a remembered value take, with what growing wastes.
-const VALUE: usize = 2 * size_of::<Value>();
-const ENTRY: usize = 16;
+/// What a value, an entry of a list and a remembered value take, three times over: a vector that grows holds
+/// what it had and twice that.
+const VALUE: usize = 3 * size_of::<Value>();
+const ENTRY: usize = 3 * size_of::<usize>();
 const MEMO: usize = 32;
 
 /// A pickle that was read: its values and which of them is the outermost.

@@ -203,7 +203,7 @@ fn other_archives_are_explained() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40_000))]
+    #![proptest_config(ProptestConfig::with_cases(100_000))]
     #[test]
     fn mutated_pickles_never_panic_nor_take_much_memory(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
@@ -216,6 +216,21 @@ proptest! {
             let (_, peak) = peak(|| parse(&bytes));
             prop_assert!(peak <= 2 * bytes.len() + SLACK, "{peak}");
         }
+    }
+
+    #[test]
+    fn any_instructions_are_taken_or_refused(codes in prop::collection::vec(any::<prop::sample::Index>(), 0..40)) {
+        // Whole instructions, so that much of what they do to each other is met.
+        let tensor = Pickler::default().tensor("FloatStorage", "0", 6, 0, &[2], &[1]).0;
+        let known: [&[u8]; 24] = [
+            b"(", b"0", b"N", b"K\x01", b"J\xff\xff\xff\xff", b"\x8a\x09123456789", b"X\x01\0\0\0a", b"\x85",
+            b"\x86", b"\x87", b"t", b")", b"]", b"}", b"l", b"d", b"a", b"e", b"s", b"u", b"q\x01", b"h\x01", b"R", &tensor,
+        ];
+        let start = Pickler::new().code(b"}");
+        let pickle = codes.iter().fold(start, |pickle, code| pickle.code(known[code.index(known.len())])).code(b".").0;
+        let bytes = file(&pickle, &[&numbers()]);
+        let (_, peak) = peak(|| parse(&bytes));
+        prop_assert!(peak <= 2 * bytes.len() + SLACK, "{peak}");
     }
 
     #[test]

@@ -7,6 +7,13 @@ use super::{EventAugment, Frames, Recordings, Source};
 use crate::Purpose;
 
 /// How the events of a recording are shared out to frames.
+///
+/// # Examples
+/// ```
+/// use spark_train::data::Bins;
+///
+/// assert_eq!(Bins::Fixed { micros: 10_000, count: 30 }.count(), 30);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bins {
     /// So many bins of equal duration, from the start of the recording to its last event.
@@ -39,6 +46,28 @@ impl Bins {
 }
 
 /// What an entry of a frame says.
+///
+/// # Examples
+/// ```
+/// use spark_io::events::{Event, Events};
+/// use spark_train::Purpose;
+/// use spark_train::data::{Bins, EventContent, EventFrames, Frames, Polarities, Recordings, Source};
+/// use std::sync::Arc;
+///
+/// let mut recording = Events::new(1, 1);
+/// for (time, on) in [(0, true), (1, true), (2, false)] {
+///     recording.push(Event { time, x: 0, y: 0, on })?;
+/// }
+/// let mut recordings = Recordings::new(1, 1);
+/// recordings.push(recording, 0)?;
+/// let mut frames = EventFrames::new(Arc::new(recordings), Bins::Equal { count: 1 });
+/// assert_eq!(frames.sample(0, 1, Purpose::Evaluate), Frames::Values(vec![1.0, 1.0].into()));
+/// frames.content = EventContent::Count;
+/// assert_eq!(frames.sample(0, 1, Purpose::Evaluate), Frames::Values(vec![2.0, 1.0].into()));
+/// frames.polarities = Polarities::Merged;
+/// assert_eq!(frames.sample(0, 1, Purpose::Evaluate), Frames::Values(vec![3.0].into()));
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventContent {
     /// Number of events.
@@ -47,7 +76,7 @@ pub enum EventContent {
     Spikes,
 }
 
-/// What becomes of polarities.
+/// What becomes of polarities; the example is that of [`EventContent`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Polarities {
     /// Brighter first, then darker: `[2, height, width]`.

@@ -125,6 +125,7 @@ fn parse<const AXES: usize>(
 mod tests {
     use super::*;
     use flate2::{Compression, write::GzEncoder};
+    use proptest::prelude::*;
     use std::io::Write;
 
     fn idx(magic: u32, axes: &[u32], data: &[u8]) -> Vec<u8> {
@@ -180,5 +181,24 @@ mod tests {
         write("train-labels-idx1-ubyte.gz", &gzip(&idx(LABELS, &[2], &[0, 1])));
         let error = read_split(folder.path()).unwrap_err().to_string();
         assert!(error.contains("no t10k-images-idx3-ubyte"), "{error}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100_000))]
+        #[test]
+        fn damaged_files_never_panic(
+            packed in any::<bool>(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let plain = idx(IMAGES, &[2, 1, 3], &[1, 2, 3, 4, 5, 6]);
+            let mut bytes = if packed { gzip(&plain) } else { plain };
+            for (place, byte) in changes {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+            let _ = images(&bytes, Path::new("x"));
+            let _ = labels(&bytes[..cut.index(bytes.len())], Path::new("x"));
+        }
     }
 }

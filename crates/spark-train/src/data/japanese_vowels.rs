@@ -76,4 +76,40 @@ mod tests {
         assert_eq!(values[(2 * 2 + 1) * 12..(2 * 2 + 2) * 12], vowels.sequence(0)[2 * 12..3 * 12]);
         assert!(values[(20 * 2 + 1) * 12..(20 * 2 + 2) * 12].iter().all(|&value| value == 0.0));
     }
+
+    /// From the file to a gradient and back to a class; how well a network can do is not the question here.
+    #[test]
+    fn a_small_network_learns_the_speakers() {
+        use crate::{Learner, Loss, Optimizer, OptimizerConfig, data::Scaling};
+        use burn::module::Module;
+        use spark_nn::layers::{LeakyConfig, NetworkConfig};
+
+        let vowels = japanese_vowels().unwrap();
+        let scaling = Scaling::standard(&vowels.train);
+        let (train, test) = (Arc::new(vowels.train.scaled(&scaling)), vowels.test.scaled(&scaling));
+        let device = Device::flex().autodiff();
+        let network = NetworkConfig::mlp(&[12, 64, 9], LeakyConfig::default()).init(1, &device).unwrap();
+        let mut learner =
+            Learner::new(network, Optimizer::new(&OptimizerConfig::default(), None), Loss::default());
+        let encoder = Encoder { encoding: Encoding::Direct { gain: 1.0 }, steps: 1, seed: 1 };
+        for epoch in 0..15 {
+            let order = crate::batches::shuffled(&(0..270).collect::<Vec<_>>(), 1, epoch);
+            for batch in Batches::new(Arc::clone(&train), order, encoder, Purpose::Train(epoch as u32), 30) {
+                let (input, labels) = batch.into_tensors(&device);
+                learner.step(input, labels, 5e-3).unwrap();
+            }
+        }
+        let all: Vec<usize> = (0..test.len()).collect();
+        let network = learner.network.valid();
+        let mut correct = 0;
+        for batch in Batches::new(Arc::new(test), all, encoder, Purpose::Evaluate, 64) {
+            let truth = batch.labels().to_vec();
+            let output = network.forward(batch.into_tensors(&Device::flex()).0, None);
+            let scores: Vec<f32> = learner.loss.scores(&output).into_data().iter().collect();
+            let found = crate::evaluation::classes(&scores, 9);
+            correct +=
+                found.iter().zip(&truth).filter(|&(&found, &truth)| found == usize::from(truth)).count();
+        }
+        assert!(correct > 315, "{correct} of 370");
+    }
 }

@@ -45,6 +45,14 @@ use std::path::{Path, PathBuf};
 use crate::Purpose;
 
 /// Labelled images of one size.
+///
+/// # Examples
+/// ```
+/// use spark_train::data::Images;
+///
+/// let images = Images { pixels: vec![0, 9, 9, 0], labels: vec![1, 0], channels: 1, height: 1, width: 2 };
+/// assert_eq!((images.len(), images.size(), images.image(1)), (2, 2, &[9, 0][..]));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
     /// Intensities from 0 to 255, image after image, each `[channels, height, width]`.
@@ -59,7 +67,7 @@ pub struct Images {
     pub width: usize,
 }
 
-/// A training and a test set.
+/// A training and a test set: of [`Images`], [`Sequences`] and so on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split<S = Images> {
     /// Samples to learn from.

@@ -1,7 +1,7 @@
 //! A single picture as an image to classify.
 
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageFormat, ImageReader, ImageResult, Limits};
 use std::io::Cursor;
 use std::path::Path;
 
@@ -29,13 +29,17 @@ pub fn read_picture(path: &Path, height: usize, width: usize, invert: bool) -> R
 /// The picture in a file.
 pub(super) fn open(path: &Path) -> Result<DynamicImage, DataError> {
     let bytes = std::fs::read(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
+    decode(&bytes).map_err(|error| DataError::content(path, format!("not a PNG picture: {error}")))
+}
+
+fn decode(bytes: &[u8]) -> ImageResult<DynamicImage> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_EXTENT);
     limits.max_image_height = Some(MAX_EXTENT);
     limits.max_alloc = Some(MAX_BYTES);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
     reader.limits(limits);
-    reader.decode().map_err(|error| DataError::content(path, format!("not a PNG picture: {error}")))
+    reader.decode()
 }
 
 /// The picture with `height` rows and `width` columns.
@@ -51,6 +55,7 @@ pub(super) fn sized(picture: DynamicImage, height: usize, width: usize) -> Dynam
 mod tests {
     use super::*;
     use image::{GrayImage, Luma};
+    use proptest::prelude::*;
 
     #[test]
     fn a_picture_of_the_right_size_keeps_its_pixels() {
@@ -65,5 +70,23 @@ mod tests {
         assert_eq!(read_picture(&path, 4, 6, false).unwrap().pixels.len(), 24);
         std::fs::write(&path, b"no picture").unwrap();
         assert!(read_picture(&path, 2, 3, false).unwrap_err().to_string().contains("not a PNG"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100_000))]
+        #[test]
+        fn damaged_pictures_never_panic(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = Cursor::new(Vec::new());
+            GrayImage::new(5, 3).write_to(&mut bytes, ImageFormat::Png).unwrap();
+            let mut bytes = bytes.into_inner();
+            for (place, byte) in changes {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+            let _ = (decode(&bytes), decode(&bytes[..cut.index(bytes.len())]));
+        }
     }
 }

@@ -62,8 +62,8 @@ impl Recordings {
         Ok((recordings, classes))
     }
 
-    /// Writes every recording in N-MNIST's layout as `CLASS/NUMBER.bin`, with five digits or more each; folders
-    /// are made where they are missing.
+    /// Writes every recording in N-MNIST's layout as `CLASS/NUMBER.bin`, numbered from 1 over all classes with
+    /// five digits or more; folders are made where they are missing.
     ///
     /// # Errors
     /// When a file cannot be written, or a recording cannot be told in that layout.
@@ -77,13 +77,15 @@ impl Recordings {
     /// recordings.push(Events::new(34, 34), 0)?;
     /// let folder = tempfile::tempdir()?;
     /// recordings.write(folder.path())?;
-    /// assert!(folder.path().join("00000/00001.bin").is_file());
+    /// assert!(folder.path().join("0/00001.bin").is_file());
     /// assert_eq!(Recordings::read(folder.path(), 34, 34)?.0, recordings);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write(&self, folder: &Path) -> Result<(), DataError> {
+        // As many digits as the highest class has, so that names sort as numbers do.
+        let digits = self.labels.iter().max().map_or(1, |label| label.to_string().len());
         for (index, (recording, label)) in self.recordings.iter().zip(&self.labels).enumerate() {
-            let class = folder.join(format!("{label:05}"));
+            let class = folder.join(format!("{label:0digits$}"));
             std::fs::create_dir_all(&class)
                 .map_err(|source| FormatError::Write { path: class.clone(), source })?;
             events::write_bin(&class.join(format!("{:05}.bin", index + 1)), recording)?;

@@ -5,6 +5,13 @@ use std::borrow::Cow;
 use crate::Purpose;
 
 /// The frames of a sample, one after the other, each of the shape that its source states.
+///
+/// # Examples
+/// ```
+/// use spark_train::data::Frames;
+///
+/// assert_eq!(Frames::Levels(vec![0, 128, 255].into()).len(), 3);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Frames<'a> {
     /// Levels of brightness; the intensity is a 255th of that.

@@ -118,6 +118,15 @@ pub enum Encoding {
 }
 
 /// How the answer `r` of a receptive field becomes spikes.
+///
+/// # Examples
+/// ```
+/// use spark_train::{Encoding, PopulationCode};
+///
+/// let by = PopulationCode::Latency { threshold: 0.1 };
+/// let population = Encoding::Population { fields: 8, low: -2.0, high: 2.0, narrowness: 1.5, by };
+/// assert_eq!(population.shape(&[12]), [12, 8]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum PopulationCode {
