@@ -69,10 +69,9 @@ fn block(bytes: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), String> {
             return Err(format!("unpacks to more than {limit} bytes"));
         }
         // The copy may overlap what it makes.
-        let mut from = out.len() - offset;
-        for _ in 0..count {
+        let start = out.len() - offset;
+        for from in start..start + count {
             out.push(out[from]);
-            from += 1;
         }
     }
 }

@@ -285,6 +285,9 @@ impl Encoder {
     /// The time axis has `steps` steps for each frame of the longest sample of `data`, whichever are in the
     /// batch; shorter ones are followed by zeros.
     ///
+    /// # Panics
+    /// When an index is not that of a sample, or the encoding does not pass [`Encoding::validate`].
+    ///
     /// # Examples
     /// ```
     /// use burn::tensor::Device;
@@ -297,45 +300,21 @@ impl Encoder {
     /// # Ok::<(), data::DataError>(())
     /// ```
     pub fn encode<S: Source + ?Sized>(&self, data: &S, indices: &[usize], purpose: Purpose) -> Encoded {
-        let (batch, values) = (indices.len(), data.shape().iter().product());
-        let inputs = self.encoding.inputs(values);
-        let samples = indices.iter().map(|&index| (index, data.sample(index, self.seed, purpose)));
-        let direct = matches!(self.encoding, Encoding::Direct { .. });
-        let (time, hold) = if direct { (data.frames(), self.steps) } else { (data.frames() * self.steps, 1) };
-        let mut lengths = Vec::with_capacity(batch);
-        let mut content = None;
-        for (row, (index, frames)) in samples.enumerate() {
-            lengths.push(frames.len() / values.max(1) * self.steps);
-            let content = content.get_or_insert_with(|| self.content(&frames, time * batch * inputs));
-            match (content, &frames) {
-                (Content::Spikes(spikes), frames) => {
-                    let stream = self.stream(purpose, index);
-                    self.spikes(spikes, Place { row, batch, inputs }, frames, values, stream);
-                }
-                (Content::Levels { levels, .. }, Frames::Levels(found)) => {
-                    copy(levels, found, row, batch, values);
-                }
-                (Content::Currents(currents), frames) => {
-                    let Encoding::Direct { gain } = self.encoding else {
-                        unreachable!("a current of a code")
-                    };
-                    let found: Vec<f32> = frames.values().iter().map(|x| gain * x).collect();
-                    copy(currents, &found, row, batch, values);
-                }
-                (Content::Levels { .. }, Frames::Values(_)) => unreachable!("samples of one set are alike"),
-            }
+        let (batch, width, frames) = (indices.len(), data.shape().iter().product::<usize>(), data.frames());
+        let samples: Vec<Frames> =
+            indices.iter().map(|&index| data.sample(index, self.seed, purpose)).collect();
+        let lengths = samples.iter().map(|sample| sample.len() / width.max(1) * self.steps).collect();
+        if let Encoding::Direct { gain } = self.encoding {
+            let content = currents(&samples, gain, frames, width);
+            return Encoded { content, shape: [frames, batch, width], hold: self.steps, lengths };
         }
-        let content = content.unwrap_or(Content::Spikes(Vec::new()));
-        Encoded { content, shape: [time, batch, inputs], hold, lengths }
-    }
-
-    /// `size` entries of the kind that this encoding makes of such frames.
-    fn content(&self, frames: &Frames, size: usize) -> Content {
-        match (self.encoding, frames) {
-            (Encoding::Direct { gain }, Frames::Levels(_)) => Content::Levels { levels: vec![0; size], gain },
-            (Encoding::Direct { .. }, Frames::Values(_)) => Content::Currents(vec![0.0; size]),
-            _ => Content::Spikes(vec![0; size]),
+        let (time, inputs) = (frames * self.steps, self.encoding.inputs(width));
+        let mut spikes = vec![0; time * batch * inputs];
+        for (row, (sample, &index)) in samples.iter().zip(indices).enumerate() {
+            let stream = self.stream(purpose, index);
+            self.spikes(&mut spikes, Place { row, batch, inputs }, sample, width, stream);
         }
+        Encoded { content: Content::Spikes(spikes), shape: [time, batch, inputs], hold: 1, lengths }
     }
 
     /// The spikes of a sample, frame after frame.
@@ -373,9 +352,10 @@ impl Encoder {
                     }
                 }
                 (Encoding::Burst { spikes, shortest, longest }, _) => {
-                    window.burst(x, spikes, [shortest, longest])
+                    window.burst(x, spikes, [shortest, longest]);
                 }
-                (Encoding::Direct { .. }, _) => unreachable!("a current is no code"),
+                // A current, and no spikes.
+                (Encoding::Direct { .. }, _) => {}
             }
         }
     }
@@ -413,12 +393,33 @@ impl Place {
     }
 }
 
-/// Frames of a sample into their places in a batch.
-fn copy<T: Copy>(out: &mut [T], frames: &[T], row: usize, batch: usize, values: usize) {
-    for (t, frame) in frames.chunks_exact(values.max(1)).enumerate() {
-        let start = (t * batch + row) * values;
-        out[start..start + values].copy_from_slice(frame);
+/// Samples as they are, `[frames, batch, width]`, for a current of `gain` at intensity 1.
+fn currents(samples: &[Frames], gain: f32, frames: usize, width: usize) -> Content {
+    let levels: Vec<&[u8]> = samples
+        .iter()
+        .filter_map(|sample| match sample {
+            Frames::Levels(levels) => Some(&**levels),
+            Frames::Values(_) => None,
+        })
+        .collect();
+    if levels.len() == samples.len() {
+        return Content::Levels { levels: side_by_side(&levels, frames, width), gain };
     }
+    let values: Vec<Vec<f32>> =
+        samples.iter().map(|sample| sample.values().iter().map(|x| gain * x).collect()).collect();
+    Content::Currents(side_by_side(&values.iter().map(Vec::as_slice).collect::<Vec<_>>(), frames, width))
+}
+
+/// Samples `[time, width]` as a batch `[frames, batch, width]`.
+fn side_by_side<T: Copy + Default>(samples: &[&[T]], frames: usize, width: usize) -> Vec<T> {
+    let mut batch = vec![T::default(); frames * samples.len() * width];
+    for (row, sample) in samples.iter().enumerate() {
+        for (t, frame) in sample.chunks_exact(width.max(1)).enumerate() {
+            let start = (t * samples.len() + row) * width;
+            batch[start..start + width].copy_from_slice(frame);
+        }
+    }
+    batch
 }
 
 fn intensity(level: u8) -> f32 {
