@@ -49,6 +49,7 @@ pub struct Event {
 pub struct Events {
     width: u16,
     height: u16,
+    start: i64,
     times: Vec<u32>,
     x: Vec<u16>,
     y: Vec<u16>,
@@ -102,6 +103,45 @@ impl Events {
         self.height
     }
 
+    /// What the camera's clock showed at time 0, in µs; 0 where a format does not tell.
+    pub fn start(&self) -> i64 {
+        self.start
+    }
+
+    /// The part of a recording in which the camera's clock showed `from` or later and less than `to`, in µs; its
+    /// time 0 is `from`.
+    ///
+    /// # Examples
+    /// ```
+    /// use spark_io::events::{Event, Events};
+    ///
+    /// let mut recording = Events::new(8, 8);
+    /// for time in [0, 10, 20, 30] {
+    ///     recording.push(Event { time, x: 1, y: 2, on: true })?;
+    /// }
+    /// let part = recording.between(10, 30);
+    /// assert_eq!(part.iter().map(|event| event.time).collect::<Vec<_>>(), [0, 10]);
+    /// assert_eq!(part.start(), 10);
+    /// # Ok::<(), String>(())
+    /// ```
+    #[must_use]
+    pub fn between(&self, from: i64, to: i64) -> Self {
+        let mut part = Self { start: from, ..Self::new(self.width, self.height) };
+        for event in self.iter() {
+            let clock = self.start.saturating_add(event.time.into());
+            let time = clock.checked_sub(from).and_then(|time| u32::try_from(time).ok());
+            if let Some(time) = time
+                && clock < to
+            {
+                part.times.push(time);
+                part.x.push(event.x);
+                part.y.push(event.y);
+                part.on.push(event.on);
+            }
+        }
+        part
+    }
+
     /// Number of events.
     pub fn len(&self) -> usize {
         self.times.len()
@@ -144,6 +184,7 @@ where
         count += 1;
     }
     let mut events = Events::with_capacity(sensor, count);
+    events.start = if count == 0 { 0 } else { start };
     for event in raw() {
         let Raw { time, x, y, on } = event?;
         let index = events.len();

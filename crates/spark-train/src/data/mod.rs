@@ -5,12 +5,13 @@
 //! * [`Images`]: IDX files, [folders of PNG pictures](read_image_folder), digits that ship with Spark.
 //! * [`Sequences`]: `[time, channels…]` of varying length, from UCR/UEA `.ts` files, arrays, speech features
 //!   that ship with Spark, or made up to need memory ([`RecallTask`]).
-//! * [`Recordings`] of event cameras, which [`EventFrames`] puts into frames; [`Saccades`] *simulates* some.
+//! * [`Recordings`] of event cameras (N-MNIST, [DVS-Gesture](read_gestures)), which [`EventFrames`] puts into frames; [`Saccades`] *simulates* some.
 //! * [`AugmentedImages`], [`EventAugment`]: changes that keep the class, new ones every epoch.
 
 mod arrays;
 mod augment;
 mod event_frames;
+mod gestures;
 mod idx;
 mod image_folder;
 mod japanese_vowels;
@@ -26,6 +27,7 @@ mod source;
 pub use arrays::{read_arrays, read_labelled_arrays};
 pub use augment::{AugmentedImages, EventAugment};
 pub use event_frames::{Bins, EventContent, EventFrames, Polarities};
+pub use gestures::read_gestures;
 pub use idx::{read_images, read_labels, read_split};
 pub use image_folder::{ImageFolder, read_image_folder};
 pub use japanese_vowels::japanese_vowels;
