@@ -5,15 +5,30 @@
 //! * [`parameters`]: the parameters of a Burn module by name, out of it and into it.
 //! * [`Snapshot`]: a model with the state of one that runs.
 //! * [`signals`]: inputs over time from `.npy`, `.csv` and `.safetensors`.
+//! * [`pytorch`]: `state_dict`s of PyTorch, without running anything; [`rename`]: names of others into ours.
+//! * [`events`]: recordings of event cameras; [`series`]: labelled time series in UCR/UEA `.ts`.
+//! * [`gzip`]: files that may be packed.
 //! * [`Checkpoint`]: the layout that `spark train` writes, documented at its type.
 
 mod checkpoint;
+mod cursor;
+pub mod events;
+mod format_error;
+pub mod gzip;
 pub mod model;
+mod npy;
 pub mod parameters;
+pub mod pytorch;
+pub mod rename;
+pub mod series;
 pub mod signals;
 mod snapshot;
 mod tensor_file;
+#[cfg(test)]
+mod test_memory;
+mod zip;
 
 pub use checkpoint::{Checkpoint, CheckpointError, FORMAT, VERSION};
+pub use format_error::FormatError;
 pub use snapshot::{Snapshot, SnapshotError};
 pub use tensor_file::{TensorFile, TensorFileError, write_atomically};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::data::Images;
+use crate::data::Source;
 use crate::encoding::{Encoded, Encoder, Purpose};
 
 /// How many batches may lie ready; more would only cost memory.
@@ -36,6 +36,11 @@ impl Batch {
         &self.labels
     }
 
+    /// Steps of each sample; what follows up to the length of the batch is 0.
+    pub fn lengths(&self) -> &[usize] {
+        self.encoded.lengths()
+    }
+
     /// Input `[time, batch, inputs]` and labels `[batch]` on a device.
     pub fn into_tensors(self, device: &Device) -> (Tensor<3>, Tensor<1, Int>) {
         let labels: Vec<i32> = self.labels.into_iter().map(i32::from).collect();
@@ -46,6 +51,9 @@ impl Batch {
 }
 
 /// The batches of one pass over the data, encoded ahead of time in a thread of their own.
+///
+/// The data are any [`Source`]: images, sequences, frames of event recordings, or an `Arc<dyn Source>` that is
+/// chosen when the program runs.
 ///
 /// # Examples
 /// ```
@@ -66,8 +74,8 @@ pub struct Batches {
 
 impl Batches {
     /// Batches of at most `size` of the samples `indices`, in order.
-    pub fn new(
-        images: Arc<Images>,
+    pub fn new<S: Source + ?Sized>(
+        data: Arc<S>,
         indices: Vec<usize>,
         encoder: Encoder,
         purpose: Purpose,
@@ -76,8 +84,8 @@ impl Batches {
         let (sender, receiver) = sync_channel(AHEAD);
         let thread = std::thread::spawn(move || {
             for indices in indices.chunks(size) {
-                let encoded = encoder.encode(&images, indices, purpose);
-                let labels = indices.iter().map(|&index| images.labels[index]).collect();
+                let encoded = encoder.encode(&*data, indices, purpose);
+                let labels = indices.iter().map(|&index| data.labels()[index]).collect();
                 // The receiver is gone when training stopped early.
                 if sender.send(Batch { encoded, labels }).is_err() {
                     return;

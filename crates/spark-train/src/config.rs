@@ -152,12 +152,15 @@ impl TrainConfig {
             split.test.truncate(limit);
         }
         let (inputs, outputs) = (self.network.inputs(), self.network.outputs()?);
-        if split.train.size() != inputs {
+        let encoded = self.encoding.inputs(split.train.size());
+        if encoded != inputs {
+            let each = encoded / split.train.size().max(1);
             return Err(TrainError::Mismatch(format!(
-                "images of {}×{} = {} pixels for {inputs} inputs",
+                "images of {}×{} = {} pixels{} for {inputs} inputs",
                 split.train.height,
                 split.train.width,
-                split.train.size()
+                split.train.size(),
+                if each == 1 { String::new() } else { format!(", {each} inputs each,") },
             )));
         }
         let highest = split.train.labels.iter().chain(&split.test.labels).max().copied().unwrap_or(0);

@@ -3,8 +3,9 @@
 //! [`TrainConfig`] describes an experiment, [`Trainer`] runs it: on any device, reproducibly under its
 //! seed, resumable at any step. The pieces work alone too:
 //!
-//! * [`data`]: labelled images from IDX files, and real digits that ship with Spark.
-//! * [`Encoding`]: images to spike trains.
+//! * [`data`]: labelled images, sequences and event recordings from files, and real digits and speech that ship
+//!   with Spark.
+//! * [`Encoding`]: numbers to spike trains; [`Batches`]: samples to input sequences, ahead of time.
 //! * [`Loss`]: spike counts, rates and membrane potentials against labels.
 //! * [`Optimizer`]: Burn's optimizers over a network, with state that a checkpoint can hold.
 //! * [`Evaluator`]: accuracy, confusion and firing rates.
@@ -26,7 +27,7 @@ mod trainer;
 
 pub use batches::{Batch, Batches};
 pub use config::{DataConfig, TrainConfig};
-pub use encoding::{Encoded, Encoder, Encoding, Purpose};
+pub use encoding::{Encoded, Encoder, Encoding, PopulationCode, Purpose};
 pub use error::TrainError;
 pub use evaluation::{Evaluation, Evaluator, Prediction};
 pub use event::{EpochRecord, Event, Observer};

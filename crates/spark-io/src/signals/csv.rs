@@ -11,10 +11,12 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f32>), String> {
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     let mut lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).peekable();
     lines.next_if(|(_, line)| is_names(line));
-    let (mut values, mut columns, mut rows) = (Vec::new(), None, 0);
+    // As many as there can be, so that memory does not grow beyond them.
+    let cells = bytes.iter().filter(|byte| matches!(byte, b',' | b'\n')).count() + 1;
+    let (mut values, mut columns, mut rows) = (Vec::with_capacity(cells), None, 0);
     for (row, line) in lines {
         let before = values.len();
-        for (column, cell) in cells(line).enumerate() {
+        for (column, cell) in cells_of(line).enumerate() {
             let value = cell.parse::<f32>().ok().filter(|value| value.is_finite());
             let wrong =
                 || format!("row {row}, column {}: found `{cell}`, expected a finite number", column + 1);
@@ -30,17 +32,20 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f32>), String> {
     Ok((vec![rows, columns.unwrap_or(0)], values))
 }
 
-fn cells(line: &str) -> impl Iterator<Item = &str> {
+fn cells_of(line: &str) -> impl Iterator<Item = &str> {
     line.split(',').map(|cell| cell.trim().trim_matches('"'))
 }
 
 fn is_names(line: &str) -> bool {
-    cells(line).all(|cell| !cell.is_empty() && cell.parse::<f32>().is_err())
+    cells_of(line).all(|cell| !cell.is_empty() && cell.parse::<f32>().is_err())
 }
 
 #[cfg(test)]
 mod tests {
     use super::parse;
+    use crate::events::damaged;
+    use crate::test_memory::peak;
+    use proptest::prelude::*;
 
     #[test]
     fn names_comments_and_spaces_are_passed_over() {
@@ -61,5 +66,19 @@ mod tests {
             assert!(error.starts_with(message), "{text}: {error}");
         }
         assert!(parse(b"0,1\n1,\xff\n").unwrap_err().starts_with("row 2: found bytes that are not UTF-8"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100_000))]
+        #[test]
+        fn damaged_files_never_panic_nor_take_much_memory(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            for bytes in damaged(b"a,b\n1,2\n3,4.5e1\n,,,\n", &changes, &cut) {
+                let (_, peak) = peak(|| parse(&bytes));
+                prop_assert!(peak <= 4 * bytes.len() + 1024, "{peak}");
+            }
+        }
     }
 }

@@ -1,12 +1,11 @@
 //! Signals over time from files: NumPy's `.npy`, `.csv`, and `.safetensors`.
 
 mod csv;
-mod npy;
 
 use burn::tensor::TensorData;
 use std::path::{Path, PathBuf};
 
-use crate::{TensorFile, TensorFileError};
+use crate::{TensorFile, TensorFileError, npy};
 
 /// Numbers over time: one row for each step.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,7 +122,7 @@ pub fn read(path: &Path) -> Result<Signals, SignalError> {
     }
     let bytes = || std::fs::read(path).map_err(|source| SignalError::Read { path: path.to_owned(), source });
     let (shape, values) = match ending.as_deref() {
-        Some("npy") => npy::parse(&bytes()?),
+        Some("npy") => npy::Array::parse(&bytes()?).map(|array| (array.shape.clone(), array.floats())),
         Some("csv") => csv::parse(&bytes()?),
         _ => return Err(SignalError::Format { path: path.to_owned() }),
     }

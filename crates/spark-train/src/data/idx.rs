@@ -1,8 +1,6 @@
 //! The IDX format of MNIST and its relatives, plain or gzip-compressed.
 
-use flate2::read::GzDecoder;
-use std::borrow::Cow;
-use std::io::Read;
+use spark_io::gzip;
 use std::path::{Path, PathBuf};
 
 use super::{DataError, Images, Split};
@@ -74,7 +72,7 @@ pub(super) fn images(bytes: &[u8], path: &Path) -> Result<Images, DataError> {
     if height == 0 || width == 0 {
         return Err(DataError::content(path, format!("images of {height}×{width} pixels")));
     }
-    Ok(Images { pixels, labels: Vec::new(), height, width })
+    Ok(Images { pixels, labels: Vec::new(), channels: 1, height, width })
 }
 
 /// Labels from the bytes of a file; `path` names it in errors.
@@ -102,7 +100,7 @@ fn parse<const AXES: usize>(
     path: &Path,
 ) -> Result<([usize; AXES], Vec<u8>), DataError> {
     let error = |message: String| DataError::content(path, message);
-    let bytes = unpack(bytes, path)?;
+    let bytes = gzip::unpack(bytes, MAX_BYTES).map_err(error)?;
     let header = 4 + 4 * AXES;
     if bytes.len() < header {
         return Err(error(format!("{} bytes, too short for the header of IDX {what}", bytes.len())));
@@ -123,26 +121,11 @@ fn parse<const AXES: usize>(
     Ok((axes, data.to_vec()))
 }
 
-/// The contents of a file that may be gzip-compressed.
-fn unpack<'a>(bytes: &'a [u8], path: &Path) -> Result<Cow<'a, [u8]>, DataError> {
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(Cow::Borrowed(bytes));
-    }
-    let mut unpacked = Vec::new();
-    GzDecoder::new(bytes)
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut unpacked)
-        .map_err(|error| DataError::content(path, format!("truncated or corrupt gzip: {error}")))?;
-    if unpacked.len() as u64 > MAX_BYTES {
-        return Err(DataError::content(path, format!("unpacks to more than {MAX_BYTES} bytes")));
-    }
-    Ok(Cow::Owned(unpacked))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use flate2::{Compression, write::GzEncoder};
+    use proptest::prelude::*;
     use std::io::Write;
 
     fn idx(magic: u32, axes: &[u32], data: &[u8]) -> Vec<u8> {
@@ -198,5 +181,24 @@ mod tests {
         write("train-labels-idx1-ubyte.gz", &gzip(&idx(LABELS, &[2], &[0, 1])));
         let error = read_split(folder.path()).unwrap_err().to_string();
         assert!(error.contains("no t10k-images-idx3-ubyte"), "{error}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100_000))]
+        #[test]
+        fn damaged_files_never_panic(
+            packed in any::<bool>(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let plain = idx(IMAGES, &[2, 1, 3], &[1, 2, 3, 4, 5, 6]);
+            let mut bytes = if packed { gzip(&plain) } else { plain };
+            for (place, byte) in changes {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+            let _ = images(&bytes, Path::new("x"));
+            let _ = labels(&bytes[..cut.index(bytes.len())], Path::new("x"));
+        }
     }
 }

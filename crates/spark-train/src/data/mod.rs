@@ -1,35 +1,81 @@
-//! Labelled images.
+//! Labelled data: images, sequences, event recordings, and what makes more of them.
+//!
+//! Everything that batches are made of is a [`Source`]: samples of frames over time with a label each.
+//!
+//! * [`Images`]: IDX files, [folders of PNG pictures](read_image_folder), digits that ship with Spark.
+//! * [`Sequences`]: `[time, channels…]` of varying length, from UCR/UEA `.ts` files, arrays, speech features
+//!   that ship with Spark, or made up to need memory ([`RecallTask`]).
+//! * [`Recordings`] of event cameras (N-MNIST, [DVS-Gesture](read_gestures)), which [`EventFrames`] puts into frames; [`Saccades`] *simulates* some.
+//! * [`AugmentedImages`], [`EventAugment`]: changes that keep the class, new ones every epoch.
 
+mod arrays;
+mod augment;
+mod event_frames;
+mod gestures;
 mod idx;
+mod image_folder;
+mod japanese_vowels;
 mod mnist10k;
 mod picture;
+mod recall;
+mod recordings;
+mod saccades;
+mod sequences;
+mod series;
+mod source;
 
+pub use arrays::{read_arrays, read_labelled_arrays};
+pub use augment::{AugmentedImages, EventAugment};
+pub use event_frames::{Bins, EventContent, EventFrames, Polarities};
+pub use gestures::read_gestures;
 pub use idx::{read_images, read_labels, read_split};
+pub use image_folder::{ImageFolder, read_image_folder};
+pub use japanese_vowels::japanese_vowels;
 pub use mnist10k::mnist10k;
 pub use picture::read_picture;
+pub use recall::RecallTask;
+pub use recordings::Recordings;
+pub use saccades::Saccades;
+pub use sequences::{Scaling, Sequences};
+pub use series::{read_series, read_series_split};
+pub use source::{Frames, Source};
 
+use spark_io::FormatError;
+use spark_io::signals::SignalError;
 use std::path::{Path, PathBuf};
 
-/// Labelled grey-scale images of one size.
+use crate::Purpose;
+
+/// Labelled images of one size.
+///
+/// # Examples
+/// ```
+/// use spark_train::data::Images;
+///
+/// let images = Images { pixels: vec![0, 9, 9, 0], labels: vec![1, 0], channels: 1, height: 1, width: 2 };
+/// assert_eq!((images.len(), images.size(), images.image(1)), (2, 2, &[9, 0][..]));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
-    /// Intensities from 0 to 255, image after image, row-major.
+    /// Intensities from 0 to 255, image after image, each `[channels, height, width]`.
     pub pixels: Vec<u8>,
     /// Class of each image, from 0.
     pub labels: Vec<u8>,
+    /// 1 for grey-scale images, 3 for those of red, green and blue.
+    pub channels: usize,
     /// Pixels per column.
     pub height: usize,
     /// Pixels per row.
     pub width: usize,
 }
 
-/// A training and a test set.
+/// A training and a test set: of [`Images`], [`Sequences`] and so on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Split {
-    /// Images to learn from.
-    pub train: Images,
-    /// Images to judge by.
-    pub test: Images,
+pub struct Split<S = Images> {
+    /// Samples to learn from.
+    pub train: S,
+    /// Samples to judge by.
+    pub test: S,
 }
 
 /// Data that cannot be used.
@@ -59,11 +105,43 @@ pub enum DataError {
         /// What was found and expected.
         message: String,
     },
+    /// A file in a format of others.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// A file of arrays.
+    #[error(transparent)]
+    Signals(#[from] SignalError),
 }
 
 impl DataError {
     fn content(path: &Path, message: impl Into<String>) -> Self {
         Self::Content { path: path.to_owned(), message: message.into() }
+    }
+}
+
+/// The most classes that a label can tell apart.
+const CLASSES: usize = 256;
+
+/// A class as a label.
+fn label(class: usize) -> Result<u8, String> {
+    u8::try_from(class).map_err(|_| format!("found class {class}, expected one below {CLASSES}"))
+}
+
+impl Source for Images {
+    fn labels(&self) -> &[u8] {
+        &self.labels
+    }
+
+    fn shape(&self) -> Vec<usize> {
+        vec![self.channels, self.height, self.width]
+    }
+
+    fn frames(&self) -> usize {
+        1
+    }
+
+    fn sample(&self, index: usize, _: u64, _: Purpose) -> Frames<'_> {
+        Frames::Levels(self.image(index).into())
     }
 }
 
@@ -78,12 +156,12 @@ impl Images {
         self.labels.is_empty()
     }
 
-    /// Pixels per image.
+    /// Numbers per image: pixels, times channels.
     pub fn size(&self) -> usize {
-        self.height * self.width
+        self.channels * self.height * self.width
     }
 
-    /// The pixels of image `index`, row-major.
+    /// The numbers of image `index`, `[channels, height, width]`.
     pub fn image(&self, index: usize) -> &[u8] {
         &self.pixels[index * self.size()..(index + 1) * self.size()]
     }
