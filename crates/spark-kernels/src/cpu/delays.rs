@@ -332,10 +332,10 @@ fn add_one<'a>(arrival: Arrival<'a>, output: &mut [f32]) {
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
 fn add_four_rows<'a>(rows: [(f32, &'a [f32]); 4], output: &mut [f32]) {
-    let n = output.len();
-    let [a, b, c, d] = rows.map(|(value, row)| (value, &row[..n]));
-    for i in 0..n {
-        output[i] = output[i] + a.0 * a.1[i] + b.0 * b.1[i] + c.0 * c.1[i] + d.0 * d.1[i];
+    let [a, b, c, d] = rows;
+    let weights = a.1.iter().zip(b.1).zip(c.1).zip(d.1);
+    for (output, (((one, two), three), four)) in output.iter_mut().zip(weights) {
+        *output = *output + a.0 * one + b.0 * two + c.0 * three + d.0 * four;
     }
 }
 

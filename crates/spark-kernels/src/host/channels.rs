@@ -52,9 +52,9 @@ impl HostChannels {
         if pattern.is_delayed() || !state.into_iter().all(fits) {
             return None;
         }
-        let [excitatory, inhibitory] = dynamics.each_ref().map(|channel| {
-            Some(Channel { rate: values(&channel.rate)?, scale: values(&channel.scale)? })
-        });
+        let [excitatory, inhibitory] = dynamics
+            .each_ref()
+            .map(|channel| Some(Channel { rate: values(&channel.rate)?, scale: values(&channel.scale)? }));
         let [e, i] = state.map(values);
         Some(Self(channels::Resident::new(rows, values(weights)?, [excitatory?, inhibitory?], [e?, i?])))
     }

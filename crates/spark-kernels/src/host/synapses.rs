@@ -71,14 +71,7 @@ impl Arriving {
     }
 
     /// Adds what arrives to postsynaptic units from the multiple `from` of [`LANES`] on.
-    fn add(
-        &self,
-        weight: &[f32],
-        post: usize,
-        masks: Option<&DelayMasks>,
-        from: usize,
-        output: &mut [f32],
-    ) {
+    fn add(&self, weight: &[f32], post: usize, masks: Option<&DelayMasks>, from: usize, output: &mut [f32]) {
         let width = output.len();
         let row = |at: usize| &weight[self.units[at] as usize * post + from..][..width];
         match masks {

@@ -75,7 +75,7 @@ pub struct Controller {
     pub(super) slots: Vec<Option<Payload>>,
     /// Slots that hold something for the next step.
     pub(super) waiting: Vec<bool>,
-    schedule: Schedule,
+    pub(super) schedule: Schedule,
     pub(super) effects: Vec<Effect>,
     pub(super) outputs: Vec<(&'static str, Read)>,
     pub(super) mask: Option<Tensor<1>>,
@@ -294,12 +294,13 @@ impl Controller {
         for at in 0..self.nodes.len() {
             self.nodes[at].waiting = self.gather(at, false);
         }
-        if !self.schedule.run_in_parallel(&mut self.nodes) {
+        if self.schedule.is_alone() {
             for at in 0..self.nodes.len() {
                 self.gather_taken(at);
-                let node = &mut self.nodes[at];
-                self.schedule.timed(at, || node.run());
+                self.nodes[at].run();
             }
+        } else {
+            self.schedule.run(&mut self.nodes, Node::run);
         }
         for node in &mut self.nodes {
             for (slot, (_, payload)) in (node.first..).zip(mem::take(&mut node.given)) {

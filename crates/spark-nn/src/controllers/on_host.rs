@@ -1,9 +1,9 @@
 //! Modules at work on the host: signals instead of payloads, see [`spark_core::host`].
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use spark_core::DeviceChoice;
 use spark_core::host::{HostPort, HostWiring, Link, Origin, Signal};
-use spark_core::payload::{Payload, PayloadKind, Shape};
+use spark_core::payload::{Mask, Payload, PayloadKind, Shape};
 use spark_core::ports::PortValues;
 use std::collections::HashMap;
 use std::mem;
@@ -95,12 +95,50 @@ impl Module {
         }
     }
 
+    /// A step on what others gave.
+    fn step(
+        &mut self,
+        node: &mut Node,
+        signals: &[Vec<Signal>],
+        next: &mut [Signal],
+        around: &Surroundings<'_>,
+    ) {
+        self.join(around.inputs, signals);
+        if self.native {
+            let mut ports = [&NOTHING; PORTS];
+            for (port, input) in ports[..self.ports.len()].iter_mut().enumerate() {
+                *input = self.input(port, around.inputs, signals);
+            }
+            return node.instance.step_on_host(&ports[..self.ports.len()], next);
+        }
+        let mut values = PortValues::default();
+        for (place, (port, kind, source)) in self.ports.iter().enumerate() {
+            let payload = match source {
+                Source::Fixed => around.mask.map(|mask| Mask(mask.clone()).into()),
+                _ => self.input(place, around.inputs, signals).payload(*kind, around.device),
+            };
+            if let Some(payload) = payload {
+                values.put(*port, payload);
+            }
+        }
+        for (signal, (_, payload)) in next.iter_mut().zip(node.instance.forward(values)) {
+            assert!(signal.read(&payload), "shapes are checked when the host is entered");
+        }
+    }
+
     fn input<'a>(&'a self, port: usize, calls: &[&'a Signal], signals: &'a [Vec<Signal>]) -> &'a Signal {
         match &self.ports[port].2 {
             Source::Joined(place) => &self.joined[*place].1,
             source => single(source, calls, signals),
         }
     }
+}
+
+/// What a step of a module reads that no module gives.
+struct Surroundings<'a> {
+    inputs: &'a [&'a Signal],
+    mask: Option<&'a Tensor<1>>,
+    device: &'a Device,
 }
 
 fn single<'a>(source: &Source, calls: &[&'a Signal], signals: &'a [Vec<Signal>]) -> &'a Signal {
@@ -320,37 +358,22 @@ impl Controller {
     pub(super) fn advance_on_host(&mut self, inputs: &[&Signal]) {
         let Hosting::In(stay) = &mut self.host else { panic!("the controller has not entered the host") };
         let Stay { modules, signals, next, .. } = &mut **stay;
-        for (at, module) in modules.iter_mut().enumerate() {
-            module.join(inputs, signals);
-            let node = &mut self.nodes[at];
-            if module.native {
-                let mut ports = [&NOTHING; PORTS];
-                let count = module.ports.len();
-                for (port, input) in ports[..count].iter_mut().enumerate() {
-                    *input = module.input(port, inputs, signals);
-                }
-                node.instance.step_on_host(&ports[..count], &mut next[at]);
-            } else {
-                let mut values = PortValues::default();
-                for (place, (port, kind, source)) in module.ports.iter().enumerate() {
-                    let payload = match source {
-                        Source::Fixed => self.mask.clone().map(|mask| spark_core::payload::Mask(mask).into()),
-                        _ => module.input(place, inputs, signals).payload(*kind, &self.device),
-                    };
-                    if let Some(payload) = payload {
-                        values.put(*port, payload);
-                    }
-                }
-                for (signal, (_, payload)) in next[at].iter_mut().zip(node.instance.forward(values)) {
-                    assert!(signal.read(&payload), "shapes are checked when the host is entered");
+        let surroundings = Surroundings { inputs, mask: self.mask.as_ref(), device: &self.device };
+        let nodes = self.nodes.iter_mut().zip(modules).zip(next.iter_mut());
+        match self.when {
+            Order::Dependencies => {
+                for (at, ((node, module), next)) in nodes.enumerate() {
+                    module.step(node, signals, next, &surroundings);
+                    mem::swap(&mut signals[at], next);
                 }
             }
-            if self.when == Order::Dependencies {
-                mem::swap(&mut signals[at], &mut next[at]);
+            Order::Latency => {
+                let mut nodes: Vec<_> = nodes.collect();
+                self.schedule.run(&mut nodes, |((node, module), next)| {
+                    module.step(node, signals, next, &surroundings);
+                });
+                mem::swap(signals, next);
             }
-        }
-        if self.when == Order::Latency {
-            mem::swap(signals, next);
         }
         stay.steps += 1;
     }

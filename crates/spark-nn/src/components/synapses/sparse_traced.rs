@@ -1,8 +1,8 @@
 //! Sparse synapses whose current decays.
 
 use burn::module::Module;
-use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::component::{Component, ComponentConfig, Context, Defect, Family};
+use spark_core::host::{HostStep, HostWiring, Signal};
 use spark_core::parameter::{Distribution, Draw};
 use spark_core::payload::{Currents, Payload, Shape};
 use spark_core::ports::{InputShapes, PortError, PropertySpec};
