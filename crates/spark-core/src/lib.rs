@@ -12,7 +12,8 @@
 //! * [`mod@state`]: what a component remembers, by name.
 //! * [`model`]: modules and their wiring as a file describes them: addresses, defaults, differences.
 //! * [`simulation`]: a model run over inputs, with rates and recordings.
-//! * [`component`], [`registry`]: components, and how they are found by name; [`build`]: their parameters.
+//! * [`component`], [`registry`]: components, and how they are found by name; [`build`]: their parameters;
+//!   [`erased`]: those of any type as one Burn module.
 
 mod alias;
 mod any_config;
@@ -21,6 +22,7 @@ pub mod component;
 pub mod config;
 pub mod device;
 mod draw;
+pub mod erased;
 pub mod init;
 mod instance;
 pub mod join;
