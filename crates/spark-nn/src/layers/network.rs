@@ -112,7 +112,11 @@ impl NetworkConfig {
             problems.push("input", format!("{:?}", self.input), "a shape without zeros, such as [784]");
         }
         if !sequential::ends_in_units(&self.layers) {
-            problems.push("layers", "a last layer that does not spike", "units at the end, such as a leaky layer");
+            problems.push(
+                "layers",
+                "a last layer that does not spike",
+                "units at the end, such as a leaky layer",
+            );
         }
         let shapes = sequential::shapes(&self.layers, &self.input, "", &mut problems);
         problems.into_result().map(|()| shapes)
@@ -216,10 +220,7 @@ mod tests {
         let config: NetworkConfig = serde_json::from_str(text).unwrap();
         let problems = config.shapes().unwrap_err();
         let paths: Vec<_> = problems.list().iter().map(|problem| problem.path.as_str()).collect();
-        assert_eq!(
-            paths,
-            ["layers", "layers[0].layers[0].units", "layers[0].layers[1].decay", "layers[1]"]
-        );
+        assert_eq!(paths, ["layers", "layers[0].layers[0].units", "layers[0].layers[1].decay", "layers[1]"]);
     }
 
     #[test]
@@ -252,8 +253,9 @@ mod tests {
         };
         let unknown = init(r#"{"kind": "physical", "component": "LeakySomma"}"#);
         assert!(unknown.contains("did you mean LeakySoma"), "{unknown}");
-        let lacking =
-            init(r#"{"kind": "physical", "component": "LeakySoma", "learn": [{"parameter": "membrane.tao"}]}"#);
+        let lacking = init(
+            r#"{"kind": "physical", "component": "LeakySoma", "learn": [{"parameter": "membrane.tao"}]}"#,
+        );
         assert!(lacking.contains("found membrane.tao, expected one of"), "{lacking}");
         let field = init(r#"{"kind": "physical", "component": "LeakySoma", "settings": {"tau": 1}}"#);
         assert!(field.contains("tau"), "{field}");

@@ -215,13 +215,15 @@ impl Conventions {
         }
     }
 
+    /// Whether there is a reset whose missing part is taken off at once.
+    fn gives_back(&self) -> bool {
+        self.given_back && self.reset != Reset::None
+    }
+
     /// Whether the scan knows these resets.
     fn has_scan(&self) -> bool {
-        match self.reset {
-            Reset::Subtract => !self.given_back,
-            Reset::Zero => !(self.given_back || self.zero_whole && self.reset_delay),
-            Reset::None => true,
-        }
+        let whole = self.zero_whole && self.reset_delay && self.reset == Reset::Zero;
+        !(self.gives_back() || whole)
     }
 
     /// The threshold that potentials are compared with as the scan counts them.
@@ -319,7 +321,7 @@ impl Conventions {
             part.map(|(raised, part)| scaled(raised, part.decay.clone()) + spikes.clone())
         };
 
-        if !(self.reset_delay || self.given_back) {
+        if !(self.reset_delay || self.gives_back()) {
             let threshold = threshold(&adaptation);
             let potential = before * decay + drive;
             let spikes = crossed(&potential, &threshold);
@@ -340,7 +342,7 @@ impl Conventions {
         };
         let threshold = threshold(&adaptation);
         let spikes = crossed(&potential, &threshold);
-        let membrane = if self.given_back {
+        let membrane = if self.gives_back() {
             // What resets here is the spike that leaves, and snnTorch lets its gradient through.
             self.after(potential.clone(), spikes.clone() - late, threshold)
         } else {
