@@ -31,21 +31,51 @@ fn every_soma_trains_with_all_its_parameters() {
     }
 }
 
+/// The settings under which a synapse drives its soma.
+fn settings(synapses: &str) -> serde_json::Value {
+    // Conductances in nS, currents in pA.
+    let strength = if synapses.contains("Conductance") { 30.0 } else { KERNEL };
+    let field = if synapses.contains("Sparse") { "weights" } else { "kernel" };
+    json!({"units": [2], field: strength})
+}
+
 #[test]
-fn all_to_all_synapses_train_their_kernels() {
-    for synapses in ["LinearSynapses", "TracedSynapses", "RDTracedSynapses", "RFSTracedSynapses"] {
+fn every_synapse_trains_its_weights() {
+    let synapses = registry::all().into_iter().filter(|found| found.family == Family::Synapse);
+    let mut count = 0;
+    for synapses in synapses {
+        count += 1;
+        let layers = |learn: &[String]| {
+            let learn: Vec<_> = learn.iter().map(|parameter| json!({"parameter": parameter})).collect();
+            let parts = [
+                json!({"component": synapses.name, "settings": settings(synapses.name), "learn": learn}),
+                json!({"component": "LeakySoma", "learn": [{"parameter": "membrane.tau"}]}),
+            ];
+            [json!({"kind": "neurons", "synapses": parts[0], "soma": parts[1]})]
+        };
+        let blank = network(&[4], &layers(&[]), &Device::flex());
+        let Layer::Neurons(layer) = &blank.layers[0] else { unreachable!() };
+        let known = layer.synapses.component.parameters();
+        let weights: Vec<String> =
+            known.iter().filter(|name| name.contains("kernel") || name.contains("weight")).cloned().collect();
+        assert!(!weights.is_empty(), "{}: {known:?}", synapses.name);
+        check(&[4], &layers(&weights), [0.0, 1.0]);
+    }
+    assert!(count >= 8);
+}
+
+#[test]
+fn synapses_alone_are_layers_too() {
+    for synapses in ["LinearSynapses", "RDTracedSynapses"] {
         let layers = [
-            json!({"kind": "physical", "component": synapses, "settings": {"units": [2], "kernel": KERNEL}}),
+            json!({"kind": "physical", "component": synapses, "settings": settings(synapses)}),
             json!({"kind": "physical", "component": "LeakySoma"}),
         ];
-        let blank = network(&[4], &layers, &Device::flex());
-        let Layer::Physical(layer) = &blank.layers[0] else { unreachable!() };
-        let kernel = layer.component.parameters().into_iter().find(|name| name.contains("kernel"));
-        let mut learned = layers.clone();
-        let learn = kernel.unwrap_or_else(|| panic!("{synapses}: {:?}", layer.component.parameters()));
-        learned[0]["learn"] = json!([{"parameter": learn}]);
-        check(&[4], &learned, [0.0, 1.0]);
+        check(&[4], &layers, [0.0, 1.0]);
     }
+    let alone = json!({"input": [4], "layers": [{"kind": "physical", "component": "ConductanceSynapses"}]});
+    let config: NetworkConfig = serde_json::from_value(alone).unwrap();
+    assert!(config.shapes().unwrap_err().to_string().contains("belongs into `neurons`"));
 }
 
 /// Two classes of inputs, told apart by a net of AdEx units: weights, time constants and thresholds are trained.

@@ -93,12 +93,33 @@ pub struct Sequence {
     pub state: Planes,
 }
 
+/// A component on its way through a sequence.
+pub trait Walk {
+    /// One step `[batch, units]`; `potential` is that of the postsynaptic units, for synapses that need it.
+    ///
+    /// # Panics
+    /// If the input is not of the shape that the component was built for, or a potential is missing.
+    fn step(&mut self, input: Tensor<2>, potential: Option<Tensor<2>>) -> Tensor<2>;
+
+    /// The property `potential`, `[batch, units]`, where there is one.
+    fn potential(&self) -> Option<Tensor<2>>;
+
+    /// The state after the last step.
+    fn finish(self: Box<Self>) -> Planes;
+}
+
 impl AnyComponent {
-    /// A component; `None` where it takes or gives anything else than one payload per unit.
+    /// A component; `None` where it gives anything else than one payload per unit, or takes anything else than
+    /// that and, as synapses with reversal potentials do, the potential of the units behind it.
     pub fn new<C: Component>(component: C) -> Option<Self> {
         input_port::<C>()?;
         output_kind::<C>()?;
         Some(Self(Box::new(component)))
+    }
+
+    /// Whether it takes the potential of the units behind it too.
+    pub fn needs_potential(&self) -> bool {
+        self.0.needs_potential()
     }
 
     /// The state before the first step of `batch` samples.
@@ -111,9 +132,17 @@ impl AnyComponent {
     /// A component without state sees all steps as one batch.
     ///
     /// # Panics
-    /// If the input or the state is not of the shape that it was built for.
+    /// If the input or the state is not of the shape that it was built for, or if it needs a potential.
     pub fn sequence(&self, input: Tensor<3>, state: Planes) -> Sequence {
         self.0.sequence(input, state)
+    }
+
+    /// The same step by step, for who has to look at it in between; `batch` samples from `state`.
+    ///
+    /// # Panics
+    /// If the state is not one of this component.
+    pub fn walk(&self, batch: usize, state: Planes) -> Box<dyn Walk + '_> {
+        self.0.walk(batch, state)
     }
 
     /// The names of its parameters, such as `membrane.tau`, in their order.
@@ -129,8 +158,10 @@ trait Erased: fmt::Debug + Send {
     fn with_parameters(&self, parameters: Vec<Held>) -> Box<dyn Erased>;
     fn devices(&self, devices: Vec<Device>) -> Vec<Device>;
     fn changed(&self, change: Change<'_>) -> Box<dyn Erased>;
+    fn needs_potential(&self) -> bool;
     fn initial_state(&self, batch: usize) -> Planes;
     fn sequence(&self, input: Tensor<3>, state: Planes) -> Sequence;
+    fn walk(&self, batch: usize, state: Planes) -> Box<dyn Walk + '_>;
 }
 
 /// What [`Module`] does to all of a module.
@@ -170,42 +201,83 @@ impl<C: Component> Erased for C {
         })
     }
 
+    fn needs_potential(&self) -> bool {
+        takes_potential::<C>()
+    }
+
     fn initial_state(&self, batch: usize) -> Planes {
         Planes::of(Component::initial_state(self, &self.plan(), batch))
     }
 
     fn sequence(&self, input: Tensor<3>, state: Planes) -> Sequence {
         let [time, batch, units] = input.dims();
-        let plan = self.plan();
         if size_of::<C::State>() == 0 {
-            let blank = Component::initial_state(self, &plan, time * batch);
-            let (outputs, _) = self.step(&plan, inputs::<C>(input.reshape([time * batch, units])), blank);
-            let output = output::<C>(outputs);
+            let output =
+                self.walk(time * batch, Planes::default()).step(input.reshape([time * batch, units]), None);
             let units = output.dims()[1];
             return Sequence { output: output.reshape([time, batch, units]), potential: None, state };
         }
-        let mut state = state.put(Component::initial_state(self, &plan, batch));
+        let mut walk = self.walk(batch, state);
         let (mut found, mut potentials) = (Vec::with_capacity(time), Vec::new());
         for t in 0..time {
             let current = input.clone().slice_dim(0, t..t + 1).reshape([batch, units]);
-            let outputs;
-            (outputs, state) = self.step(&plan, inputs::<C>(current), state);
-            found.push(output::<C>(outputs));
-            if let Some(Payload::Potentials(Potentials(potential))) = self.property(&state, "potential") {
-                potentials.push(potential);
-            }
+            found.push(walk.step(current, None));
+            potentials.extend(walk.potential());
         }
         Sequence {
             output: Tensor::stack(found, 0),
             potential: (!potentials.is_empty()).then(|| Tensor::stack(potentials, 0)),
-            state: Planes::of(state),
+            state: walk.finish(),
         }
+    }
+
+    fn walk(&self, batch: usize, state: Planes) -> Box<dyn Walk + '_> {
+        let plan = self.plan();
+        let state = state.put(Component::initial_state(self, &plan, batch));
+        Box::new(Walking { component: self, plan, state: Some(state) })
     }
 }
 
-/// The one port that has to be wired.
-fn input_port<C: Component>() -> Option<&'static PortSpec> {
+/// A component with what a sequence needs of it.
+struct Walking<'a, C: Component> {
+    component: &'a C,
+    plan: C::Plan,
+    /// Absent only while a step is under way.
+    state: Option<C::State>,
+}
+
+impl<C: Component> Walk for Walking<'_, C> {
+    fn step(&mut self, input: Tensor<2>, potential: Option<Tensor<2>>) -> Tensor<2> {
+        let state = self.state.take().expect("no step is under way");
+        let (outputs, state) = self.component.step(&self.plan, inputs::<C>(input, potential), state);
+        self.state = Some(state);
+        output::<C>(outputs)
+    }
+
+    fn potential(&self) -> Option<Tensor<2>> {
+        match self.component.property(self.state.as_ref()?, POTENTIAL) {
+            Some(Payload::Potentials(Potentials(potential))) => Some(potential),
+            _ => None,
+        }
+    }
+
+    fn finish(self: Box<Self>) -> Planes {
+        Planes::of(self.state.expect("no step is under way"))
+    }
+}
+
+/// The name of the property of somas and of the port of synapses with reversal potentials.
+const POTENTIAL: &str = "potential";
+
+fn takes_potential<C: Component>() -> bool {
     let mut required = <C::Inputs as Ports>::PORTS.iter().filter(|port| !port.optional);
+    required.any(|port| port.name == POTENTIAL && port.kind == Some(PayloadKind::Potentials))
+}
+
+/// The port that has to be wired besides that of a potential.
+fn input_port<C: Component>() -> Option<&'static PortSpec> {
+    let required = <C::Inputs as Ports>::PORTS.iter().filter(|port| !port.optional);
+    let mut required = required.filter(|port| port.name != POTENTIAL);
     let port = required.next().filter(|port| !port.many)?;
     (required.next().is_none() && port.kind.is_some_and(is_per_unit)).then_some(port)
 }
@@ -222,7 +294,7 @@ fn is_per_unit(kind: PayloadKind) -> bool {
     matches!(kind, Kind::Spikes | Kind::Currents | Kind::Potentials | Kind::Floats)
 }
 
-fn inputs<C: Component>(values: Tensor<2>) -> C::Inputs {
+fn inputs<C: Component>(values: Tensor<2>, potential: Option<Tensor<2>>) -> C::Inputs {
     let port = input_port::<C>().expect("checked when it was made");
     let payload = match port.kind {
         Some(PayloadKind::Spikes) => Payload::from(Spikes::new(values)),
@@ -232,6 +304,9 @@ fn inputs<C: Component>(values: Tensor<2>) -> C::Inputs {
     };
     let mut entries = PortValues::default();
     entries.put(port.name, payload);
+    if let Some(potential) = potential {
+        entries.put(POTENTIAL, Potentials(potential));
+    }
     C::Inputs::from_values(entries).unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -4,11 +4,12 @@ use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_core::Problems;
+use spark_core::schema::join;
 
 use super::{
     AdaptiveConfig, AlphaConfig, AvgPool2dConfig, BatchNormConfig, Conv1dConfig, Conv2dConfig, DenseConfig,
     DropoutConfig, FlattenConfig, GraphConfig, IntegrateAndFireConfig, LapicqueConfig, Layer, LeakyConfig,
-    LeakyIntegratorConfig, MaxPool2dConfig, ParallelConfig, ParametricConfig, PhysicalConfig,
+    LeakyIntegratorConfig, MaxPool2dConfig, NeuronsConfig, ParallelConfig, ParametricConfig, PhysicalConfig,
     RecurrentConfig, ResidualConfig, ScaleConfig, SequentialConfig, SpikingLstmConfig, SumPool2dConfig,
     SynapticConfig,
 };
@@ -66,6 +67,8 @@ pub enum LayerConfig {
     SpikingLstm(SpikingLstmConfig),
     /// A soma or synapse with physical units.
     Physical(PhysicalConfig),
+    /// Synapses and a soma that hear each other.
+    Neurons(NeuronsConfig),
     /// Layers one after another.
     Sequential(SequentialConfig),
     /// Layers with a way around them.
@@ -136,7 +139,14 @@ impl LayerConfig {
             }
             Self::Flatten(_) => Some(vec![input.iter().product()]),
             // These report what is wrong themselves.
-            Self::Physical(config) => return config.check(input, path, problems),
+            Self::Physical(config) => {
+                if config.hears_potential() {
+                    let expected = "a component that hears no potential; this one belongs into `neurons`";
+                    problems.push(join(path, "component"), &config.component, expected);
+                }
+                return config.check(input, path, problems);
+            }
+            Self::Neurons(config) => return config.check(input, path, problems),
             Self::Sequential(config) => return config.check(input, path, problems),
             Self::Residual(config) => return config.check(input, path, problems),
             Self::Graph(config) => return config.check(input, path, problems),
@@ -179,6 +189,7 @@ impl LayerConfig {
             Self::SpikingLstm(config) => config.validate(path, problems),
             Self::Flatten(_)
             | Self::Physical(_)
+            | Self::Neurons(_)
             | Self::Sequential(_)
             | Self::Residual(_)
             | Self::Graph(_) => {}
@@ -198,7 +209,8 @@ impl LayerConfig {
             | Self::Parallel(_)
             | Self::LeakyIntegrator(_)
             | Self::Recurrent(_)
-            | Self::SpikingLstm(_) => true,
+            | Self::SpikingLstm(_)
+            | Self::Neurons(_) => true,
             Self::Physical(config) => config.spikes(),
             Self::Sequential(config) => super::sequential::ends_in_units(&config.layers),
             Self::Graph(config) => config.output_layer().is_some_and(Self::gives_units),
@@ -235,6 +247,7 @@ impl LayerConfig {
             Self::Recurrent(config) => Layer::Recurrent(config.init(units, seed, name, device)),
             Self::SpikingLstm(config) => Layer::SpikingLstm(config.init(units, seed, name, device)),
             Self::Physical(config) => Layer::Physical(config.init(input, seed, name, device)?),
+            Self::Neurons(config) => Layer::Neurons(config.init(input, seed, name, device)?),
             Self::Sequential(config) => Layer::Sequential(config.init(input, name, place)?),
             Self::Residual(config) => Layer::Residual(config.init(input, name, place)?),
             Self::Graph(config) => Layer::Graph(config.init(input, name, place)?),

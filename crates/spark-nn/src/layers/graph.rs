@@ -167,7 +167,7 @@ impl GraphConfig {
             match shape(name) {
                 Some(shape) => shapes.push(shape),
                 None => {
-                    problems.push(join(path, "from"), format!("`{name}`"), "`input` or a node before this")
+                    problems.push(join(path, "from"), format!("`{name}`"), "`input` or a node before this");
                 }
             }
         }

@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor};
 use super::member::{Asked, Member, Ran};
 use super::{
     Adaptive, Alpha, AvgPool2d, BatchNorm, Conv1d, Conv2d, Dense, Dropout, Flatten, Graph, IntegrateAndFire,
-    Lapicque, LayerState, Leaky, LeakyIntegrator, MaxPool2d, Parallel, Parametric, Physical, Recurrent,
-    Residual, Scale, Sequential, SpikingLstm, SumPool2d, Synaptic, Temporal,
+    Lapicque, LayerState, Leaky, LeakyIntegrator, MaxPool2d, Neurons, Parallel, Parametric, Physical,
+    Recurrent, Residual, Scale, Sequential, SpikingLstm, SumPool2d, Synaptic, Temporal,
 };
 
 macro_rules! layers {
@@ -104,6 +104,8 @@ layers! {
     SpikingLstm,
     /// A soma or synapse with physical units.
     Physical,
+    /// Synapses and a soma that hear each other.
+    Neurons,
     /// Layers one after another.
     Sequential,
     /// Layers with a way around them.

@@ -14,7 +14,7 @@
 //! | [`Alpha`], [`Parallel`], [`SpikingLstm`] | spiking units of other kinds |
 //! | [`LeakyIntegrator`] | a readout that never spikes |
 //! | [`Recurrent`] | units that hear their own spikes |
-//! | [`Physical`] | somas and synapses of [`components`](crate::components) |
+//! | [`Physical`], [`Neurons`] | somas and synapses of [`components`](crate::components), alone and together |
 //! | [`Sequential`], [`Residual`], [`Graph`], [`Network`] | containers, which nest |
 //!
 //! Units differ between libraries in decay, reset, delay of the reset and scaling of the input. The fields of
@@ -39,6 +39,7 @@ mod leaky;
 mod lstm;
 mod member;
 mod network;
+mod neurons;
 mod parallel;
 mod parametric;
 mod physical;
@@ -70,6 +71,7 @@ pub use layer::Layer;
 pub use leaky::{Leaky, LeakyConfig, LeakyState};
 pub use lstm::{SpikingLstm, SpikingLstmConfig, SpikingLstmState};
 pub use network::{Network, NetworkConfig, NetworkOutput};
+pub use neurons::{Neurons, NeuronsConfig, NeuronsState};
 pub use parallel::{Parallel, ParallelConfig, ParallelState};
 pub use parametric::{Parametric, ParametricConfig};
 pub use physical::{LearnedParameter, Physical, PhysicalConfig};

@@ -50,7 +50,7 @@ pub struct LearnedParameter {
 ///
 /// A soma takes currents in pA, `[batch, units]` per step, and gives spikes; synapses take spikes and give
 /// currents. Sequences are `[time, batch, units]`. Somas, and synapses that remember, step through time; synapses
-/// without memory see all steps at once. Gradients reach the input and every parameter that is trained, time
+/// without memory see all steps at once. Synapses with reversal potentials belong into [`Neurons`](super::Neurons). Gradients reach the input and every parameter that is trained, time
 /// constants and thresholds among them. The potential of a soma is reported after its reset.
 ///
 /// # Examples
@@ -98,11 +98,20 @@ impl PhysicalConfig {
         })
     }
 
-    /// What is wired to it for an input of this shape.
+    /// What is wired to it for an input of this shape: that, and the potential of the units behind where it is
+    /// needed.
     fn wired(config: &dyn AnyConfig, input: &[usize]) -> InputShapes {
-        let port = config.interface().inputs.into_iter().find(|port| !port.optional);
-        let shape = port.and_then(|port| Some((port.name, Shape::new(port.kind?, input))));
-        shape.map_or_else(InputShapes::default, |(port, shape)| InputShapes::default().with(port, shape))
+        let mut wired = InputShapes::default();
+        let required = config.interface().inputs.into_iter().filter(|port| !port.optional);
+        let (potential, others): (Vec<_>, Vec<_>) =
+            required.partition(|port| port.kind == Some(PayloadKind::Potentials));
+        if let Some((port, kind)) = others.first().and_then(|port| Some((port.name, port.kind?))) {
+            wired = wired.with(port, Shape::new(kind, input));
+        }
+        if let (Some(port), [(_, units)]) = (potential.first(), &config.infer(&wired)[..]) {
+            wired = wired.with(port.name, Shape::new(PayloadKind::Potentials, &units.units));
+        }
+        wired
     }
 
     pub(super) fn check(&self, input: &[usize], path: &str, problems: &mut Problems) -> Option<Vec<usize>> {
@@ -128,6 +137,13 @@ impl PhysicalConfig {
             return None;
         };
         Some(shape.units.clone())
+    }
+
+    /// Whether it needs the potential of the units behind it.
+    pub(super) fn hears_potential(&self) -> bool {
+        let potential = Some(PayloadKind::Potentials);
+        registry::find(&self.component)
+            .is_ok_and(|(found, _)| found.inputs.iter().any(|port| !port.optional && port.kind == potential))
     }
 
     /// Whether what leaves are spikes.

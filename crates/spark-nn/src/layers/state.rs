@@ -5,13 +5,15 @@ use spark_core::erased::Planes;
 use spark_core::state::{State, StateMapper};
 
 use super::{
-    AdaptiveState, AlphaState, DropoutState, GraphState, LeakyState, ParallelState, RecurrentState,
-    SpikingLstmState, SynapticState,
+    AdaptiveState, AlphaState, DropoutState, GraphState, LeakyState, NeuronsState, ParallelState,
+    RecurrentState, SpikingLstmState, SynapticState,
 };
 
 /// What one layer of a container remembers.
 ///
 /// [`spark_core::state::save`] names its leaves and moves them to the host; `restore` puts them back.
+// One per layer and sequence: the spread of sizes does not matter.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, Default)]
 pub enum LayerState {
     /// Nothing.
@@ -43,6 +45,8 @@ pub enum LayerState {
     Graph(GraphState),
     /// A [`Physical`](super::Physical) component, by the names of its planes.
     Physical(Planes),
+    /// Synapses and soma of [`Neurons`](super::Neurons).
+    Neurons(NeuronsState),
 }
 
 impl State for LayerState {
@@ -65,6 +69,7 @@ impl State for LayerState {
             }
             Self::Graph(state) => Self::Graph(state.map(mapper)),
             Self::Physical(state) => Self::Physical(state.map(mapper)),
+            Self::Neurons(state) => Self::Neurons(state.map(mapper)),
         }
     }
 }
@@ -172,7 +177,8 @@ layer_states! {
     Dropout(DropoutState),
     Sequential(NetworkState),
     Graph(GraphState),
-    Physical(Planes)
+    Physical(Planes),
+    Neurons(NeuronsState)
 }
 
 /// The state of a layer of this type.
