@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 /// What the recording calls a parameter, and what we call it.
 type Names = Vec<(String, String)>;
 
+/// The same within one layer.
+type OwnNames = Vec<(&'static str, &'static str)>;
+
 /// A network as the recording describes it.
 struct Plan {
     layers: Vec<Value>,
@@ -44,12 +47,8 @@ fn merged(mut fields: Value, more: Value) -> Value {
 
 /// The units of layer 1 or 2 of a case with `count` units, and the names of their parameters behind the
 /// recording's `layer1.` and our `layers.1.`; parts of a layer number are `+1` for the layer behind the units.
-fn units(
-    case: &Case,
-    layer: usize,
-    count: usize,
-) -> Checked<(Vec<Value>, Vec<(&'static str, &'static str)>)> {
-    let plain = |units: Value, names: Vec<(&'static str, &'static str)>| Ok((vec![units], names));
+fn units(case: &Case, layer: usize, count: usize) -> Checked<(Vec<Value>, OwnNames)> {
+    let plain = |units: Value, names: OwnNames| Ok((vec![units], names));
     match (case.library()?, case.text("layer")?) {
         ("snntorch", "Leaky") => {
             let units = merged(snntorch(case, layer)?, json!({"kind": "leaky"}));

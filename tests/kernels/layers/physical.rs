@@ -34,9 +34,12 @@ fn every_soma_trains_with_all_its_parameters() {
 /// The settings under which a synapse drives its soma.
 fn settings(synapses: &str) -> serde_json::Value {
     // Conductances in nS, currents in pA.
-    let strength = if synapses.contains("Conductance") { 30.0 } else { KERNEL };
     let field = if synapses.contains("Sparse") { "weights" } else { "kernel" };
-    json!({"units": [2], field: strength})
+    if synapses.contains("Conductance") {
+        // Where the potential of the soma counts from.
+        return json!({"units": [2], field: 10.0, "soma_potential_rest": -60.0});
+    }
+    json!({"units": [2], field: KERNEL})
 }
 
 #[test]
@@ -59,6 +62,9 @@ fn every_synapse_trains_its_weights() {
         let weights: Vec<String> =
             known.iter().filter(|name| name.contains("kernel") || name.contains("weight")).cloned().collect();
         assert!(!weights.is_empty(), "{}: {known:?}", synapses.name);
+        let input = random([20, 2, 4], [0.0, 1.0], "input", &Device::flex());
+        let spikes: f32 = blank.forward(input, None).counts().sum().into_scalar();
+        assert!(spikes > 0.0, "{}", synapses.name);
         check(&[4], &layers(&weights), [0.0, 1.0]);
     }
     assert!(count >= 8);

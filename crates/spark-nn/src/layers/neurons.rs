@@ -31,7 +31,7 @@ pub struct NeuronsConfig {
 /// does; `soma_potential_rest` of the synapses says from where.
 ///
 /// # Examples
-/// Conductances of 20 nS pull the membranes towards 0 mV:
+/// Conductances of 10 nS pull the membranes towards 0 mV:
 /// ```
 /// use burn::tensor::{Device, Tensor};
 /// use serde_json::json;
@@ -42,7 +42,8 @@ pub struct NeuronsConfig {
 ///     "input": [4],
 ///     "layers": [{
 ///         "kind": "neurons",
-///         "synapses": {"component": "ConductanceSynapses", "settings": {"units": [2], "kernel": 20.0},
+///         "synapses": {"component": "ConductanceSynapses",
+///                      "settings": {"units": [2], "kernel": 10.0, "soma_potential_rest": -60.0},
 ///                      "learn": [{"parameter": "kernel", "min": 0.0}]},
 ///         "soma": {"component": "LeakySoma"},
 ///     }],
