@@ -50,6 +50,16 @@ fn networks_have_the_spikes_losses_and_gradients_of_other_libraries() {
 }
 
 #[test]
+fn layers_of_more_kinds_have_the_spikes_losses_and_gradients_of_other_libraries() {
+    let folder = folder().join("layers");
+    // A set of recordings may hold none of them.
+    if folder.exists() {
+        let entries = manifest(&folder.join("manifest.json"));
+        run_all(&folder, &entries.iter().collect::<Vec<_>>(), networks::check);
+    }
+}
+
+#[test]
 fn every_kind_of_case_is_known() {
     let entries = manifest(&folder().join("surrogate/manifest.json"));
     let unknown: BTreeSet<String> = entries

@@ -10,6 +10,7 @@ mod conductances;
 mod gpu_products;
 mod images;
 mod interfaces;
+mod layers;
 mod learning;
 mod online;
 mod products;

@@ -38,6 +38,7 @@ fn cases() -> impl Strategy<Value = Case> {
                 learn_threshold: true,
                 decay: 0.85,
                 threshold: 0.7,
+                ..Default::default()
             };
             Case { shape: [time, batch, units], config, values }
         },

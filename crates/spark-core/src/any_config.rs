@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::component::{BuildError, Component, ComponentConfig, Context, Instance};
+use crate::erased::AnyComponent;
 use crate::model::Settings;
 use crate::payload::Shape;
 use crate::ports::{self, InputShapes, PortSpec, Ports, PropertySpec};
@@ -74,6 +75,15 @@ pub trait AnyConfig: fmt::Debug + Send + Sync {
         context: &Context,
     ) -> Result<Box<dyn Instance>, BuildError>;
 
+    /// The component alone, as a module that containers of trainable layers hold.
+    ///
+    /// # Errors
+    /// When the configuration does not make sense, does not fit what is wired, or describes what is no
+    /// component that takes one payload per unit and gives one.
+    fn module(&self, _inputs: &InputShapes, context: &Context) -> Result<AnyComponent, BuildError> {
+        Err(not_a_layer(self.name(), context))
+    }
+
     /// The shapes of its inputs as far as it states them itself.
     fn declared_inputs(&self) -> InputShapes {
         InputShapes::default()
@@ -119,7 +129,18 @@ impl<C: ComponentConfig> AnyConfig for C {
         Ok(Box::new(self.run(inputs, batch, context)?))
     }
 
+    fn module(&self, inputs: &InputShapes, context: &Context) -> Result<AnyComponent, BuildError> {
+        let component = self.component(inputs, context)?;
+        AnyComponent::new(component).ok_or_else(|| not_a_layer(C::NAME, context))
+    }
+
     fn settings(&self) -> Settings {
         fields_of(self).into()
     }
+}
+
+fn not_a_layer(name: &str, context: &Context) -> BuildError {
+    let mut problems = Problems::default();
+    problems.push("component", name, "a component that takes one payload per unit and gives one");
+    BuildError::Config { module: context.name.clone(), problems }
 }

@@ -290,6 +290,24 @@ pub trait ComponentConfig:
         self.check(path, problems);
     }
 
+    /// The component itself, checked and built for what is wired to it.
+    ///
+    /// # Errors
+    /// When the configuration does not make sense, or does not fit what is wired.
+    fn component(&self, inputs: &InputShapes, context: &Context) -> Result<Self::Component, BuildError> {
+        let module = || context.name.clone();
+        let mut problems = Problems::default();
+        self.validate("", &mut problems);
+        problems.into_result().map_err(|problems| BuildError::Config { module: module(), problems })?;
+        inputs
+            .check(<<Self::Component as Component>::Inputs as Ports>::PORTS)
+            .map_err(|source| BuildError::Port { module: module(), source })?;
+        self.build(inputs, context).map_err(|defect| match defect {
+            Defect::Problems(problems) => BuildError::Config { module: module(), problems },
+            Defect::Port(source) => BuildError::Port { module: module(), source },
+        })
+    }
+
     /// The component with its initial state for `batch` samples.
     ///
     /// # Errors
@@ -300,17 +318,7 @@ pub trait ComponentConfig:
         batch: usize,
         context: &Context,
     ) -> Result<Running<Self::Component>, BuildError> {
-        let module = || context.name.clone();
-        let mut problems = Problems::default();
-        self.validate("", &mut problems);
-        problems.into_result().map_err(|problems| BuildError::Config { module: module(), problems })?;
-        inputs
-            .check(<<Self::Component as Component>::Inputs as Ports>::PORTS)
-            .map_err(|source| BuildError::Port { module: module(), source })?;
-        let component = self.build(inputs, context).map_err(|defect| match defect {
-            Defect::Problems(problems) => BuildError::Config { module: module(), problems },
-            Defect::Port(source) => BuildError::Port { module: module(), source },
-        })?;
+        let component = self.component(inputs, context)?;
         Ok(Running::new(component, inputs.clone(), batch))
     }
 }

@@ -13,7 +13,8 @@
 //! * [`model`]: modules and their wiring as a file describes them: addresses, defaults, differences.
 //! * [`simulation`]: a model run over inputs, with rates and recordings.
 //! * [`host`]: one sample on the CPU, without tensors between modules.
-//! * [`component`], [`registry`]: components, and how they are found by name; [`build`]: their parameters.
+//! * [`component`], [`registry`]: components, and how they are found by name; [`build`]: their parameters;
+//!   [`erased`]: those of any type as one Burn module.
 
 mod alias;
 mod any_config;
@@ -22,6 +23,7 @@ pub mod component;
 pub mod config;
 pub mod device;
 mod draw;
+pub mod erased;
 pub mod host;
 pub mod init;
 mod instance;

@@ -1,70 +1,53 @@
 //! Leaky integrate-and-fire units.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use burn::tensor::{Device, Tensor};
 use spark_core::Problems;
-use spark_kernels::{LeakySequence, Reset, ScanOptions, Surrogate, leaky_scan, spike};
+use spark_kernels::{LeakySequence, Surrogate, Unit, UnitState};
 
-use super::Temporal;
+use super::units::{
+    Conventions, ScanState, Scanned, project_decay, project_threshold, run, scaled, scanned_layers,
+    unit_config,
+};
 
-/// The lowest threshold that training may reach.
-const MIN_THRESHOLD: f32 = 1e-3;
-
-/// Configuration of [`Leaky`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct LeakyConfig {
-    /// Decay factor β of the membrane per step, without unit, in `[0, 1]`.
-    pub decay: f32,
-    /// Threshold θ, without unit, above 0.
-    pub threshold: f32,
-    /// Whether β is trained.
-    pub learn_decay: bool,
-    /// Whether θ is trained.
-    pub learn_threshold: bool,
-    /// Whether each unit has a β and a θ of its own instead of sharing one.
-    pub per_unit: bool,
-    /// What a spike does to the membrane.
-    pub reset: Reset,
-    /// Whether the reset acts in the step after the spike instead of the same one.
-    pub reset_delay: bool,
-    /// Whether gradients pass through the reset too, instead of through the output spikes alone.
-    pub reset_gradient: bool,
-    /// The derivative that stands in for that of the threshold crossing.
-    pub surrogate: Surrogate,
-}
-
-impl Default for LeakyConfig {
-    fn default() -> Self {
-        Self {
-            decay: 0.95,
-            threshold: 1.0,
-            learn_decay: false,
-            learn_threshold: false,
-            per_unit: false,
-            reset: Reset::Subtract,
-            reset_delay: false,
-            reset_gradient: false,
-            surrogate: Surrogate::default(),
-        }
+unit_config! {
+    /// Configuration of [`Leaky`].
+    pub struct LeakyConfig {
+        /// Decay factor β of the membrane per step, without unit, in `[0, 1]`.
+        decay: f32 = 0.95,
+        /// Whether β is trained.
+        learn_decay: bool = false,
+        /// Whether the input is scaled by 1 − β, so that a constant input is what the membrane goes to:
+        /// `decay_input` of SpikingJelly.
+        scale_input: bool = false,
     }
 }
 
 /// A population of leaky integrate-and-fire units.
 ///
 /// ```text
-/// U[t] = β·V[t−1] + I[t]        membrane potential before the reset
+/// U[t] = β·V[t−1] + I[t]        membrane potential before the reset; (1 − β)·I[t] where the input is scaled
 /// S[t] = 1 if U[t] > θ else 0   spike
 /// V[t] = U[t] − θ·S[t]          reset by subtraction; (1 − S[t])·U[t] to zero; U[t] for none
 /// ```
 ///
 /// Input and output are `[batch, units]` per step and `[time, batch, units]` per sequence. The spikes
 /// are exactly 0 or 1; gradients take the surrogate. A sequence runs as one fused operation,
-/// [`leaky_scan`], which also documents the reset delayed by a step.
+/// [`leaky_scan`](spark_kernels::leaky_scan), which also documents the reset delayed by a step. Without a
+/// reset these are the units that other libraries call parallel.
 ///
-/// Source: Eshraghian et al., *Training spiking neural networks using lessons from deep learning* (2023).
+/// With a reset value `V_r` all potentials count from it: `U[t] = V_r + β·(V[t−1] − V_r) + I[t]`, a reset to
+/// zero takes the membrane to `V_r`, and the first step starts there.
+///
+/// snnTorch departs from the equations when the reset is not delayed; with `snntorch_reset` so do these units,
+/// without a fused operation:
+///
+/// ```text
+/// R = H(V[t−1] − θ)    U[t] = β·V[t−1] + I[t] − θ·R    S[t] = H(U[t] − θ)    V[t] = U[t] − θ·(S[t] − R)
+/// ```
+///
+/// Sources: Eshraghian et al., *Training spiking neural networks using lessons from deep learning* (2023);
+/// Fang et al., *SpikingJelly* (2023), for the scaled input and the reset value.
 ///
 /// # Examples
 /// ```
@@ -85,59 +68,72 @@ pub struct Leaky {
     /// Threshold θ, `[units]` or `[1]`.
     pub threshold: Param<Tensor<1>>,
     units: usize,
+    scale_input: bool,
     #[module(skip)]
-    options: ScanOptions,
+    conventions: Conventions,
 }
 
-/// What leaky units remember.
-#[derive(Module, Debug)]
-pub struct LeakyState {
-    /// Membrane potential V after the latest step, `[batch, units]`, without unit.
-    pub membrane: Tensor<2>,
+spark_core::state! {
+    /// What units with a membrane alone remember.
+    pub struct LeakyState {
+        /// Membrane potential V after the latest step, `[batch, units]`, without unit.
+        membrane: Tensor<2>,
+    }
+}
+
+impl From<LeakyState> for UnitState {
+    fn from(state: LeakyState) -> Self {
+        Self { membrane: state.membrane, current: None, adaptation: None }
+    }
+}
+
+impl From<UnitState> for LeakyState {
+    fn from(state: UnitState) -> Self {
+        Self { membrane: state.membrane }
+    }
+}
+
+impl ScanState for LeakyState {
+    fn at_rest(rest: f32, batch: usize, units: usize, device: &Device) -> Self {
+        Self { membrane: Tensor::full([batch, units], rest, device) }
+    }
 }
 
 impl LeakyConfig {
     /// Checks the fields; `path` is where the configuration stands.
     pub fn validate(&self, path: &str, problems: &mut Problems) {
         problems.unit_interval(format!("{path}.decay"), self.decay);
-        problems.positive(format!("{path}.threshold"), self.threshold);
-        if let Err(error) = self.surrogate.validate() {
-            let path = format!("{path}.surrogate.{}", error.field);
-            problems.push(path, error.found, error.expected);
-        }
+        self.validate_unit(path, problems);
     }
 
     /// A layer of `units` units.
     pub fn init(&self, units: usize, device: &Device) -> Leaky {
-        let length = if self.per_unit { units } else { 1 };
-        let parameter = |value: f32, learned: bool| {
-            Param::from_data(TensorData::new(vec![value; length], [length]), device).set_require_grad(learned)
-        };
         Leaky {
-            decay: parameter(self.decay, self.learn_decay),
-            threshold: parameter(self.threshold, self.learn_threshold),
+            decay: self.parameter(self.decay, self.learn_decay, units, device),
+            threshold: self.parameter(self.threshold, self.learn_threshold, units, device),
             units,
-            options: ScanOptions {
-                reset: self.reset,
-                reset_delay: self.reset_delay,
-                reset_gradient: self.reset_gradient,
-                surrogate: self.surrogate,
-                ..Default::default()
-            },
+            scale_input: self.scale_input,
+            // snnTorch's Leaky leaves the input of a step out of its reset.
+            conventions: Conventions { zero_whole: false, ..self.conventions() },
         }
     }
 }
 
 impl Leaky {
-    /// Spikes, last membrane and, when asked for, the potential of a whole sequence, as one fused operation.
+    /// Spikes, last membrane and, when asked for, the potential of a whole sequence.
     pub fn scan(&self, input: Tensor<3>, state: LeakyState, potential: bool) -> LeakySequence {
-        let options = ScanOptions { potential, ..self.options };
-        leaky_scan(input, state.membrane, self.decay.val(), self.threshold.val(), options)
+        let ran = run(self, input, state, potential);
+        LeakySequence { spikes: ran.output, potential: ran.potential, membrane: ran.state.membrane }
     }
 
     /// The derivative that stands in for that of the threshold crossing.
     pub fn surrogate(&self) -> Surrogate {
-        self.options.surrogate
+        self.conventions.surrogate
+    }
+
+    /// With resets to zero as snnTorch has them in its recurrent units, where it is followed.
+    pub(super) fn with_whole_reset(self, snntorch: bool) -> Self {
+        Self { conventions: Conventions { zero_whole: snntorch, ..self.conventions }, ..self }
     }
 
     /// Number of units.
@@ -149,75 +145,40 @@ impl Leaky {
     /// zero. For use after an optimizer step; parameters that are not learned stay as they are.
     #[must_use]
     pub fn constrained(self) -> Self {
-        let project = |param: Param<Tensor<1>>, low: f32, high: f32| {
-            param.map(|tensor| {
-                if !tensor.is_require_grad() {
-                    return tensor;
-                }
-                Tensor::from_inner(tensor.inner().clamp(low, high)).require_grad()
-            })
-        };
-        Self {
-            decay: project(self.decay, 0.0, 1.0),
-            threshold: project(self.threshold, MIN_THRESHOLD, f32::MAX),
-            ..self
-        }
-    }
-
-    /// Spikes as a reset sees them: with or without their gradient.
-    fn through_reset(&self, spikes: Tensor<2>) -> Tensor<2> {
-        if self.options.reset_gradient { spikes } else { spikes.detach() }
-    }
-
-    fn reset(&self, potential: Tensor<2>, spikes: Tensor<2>, threshold: Tensor<2>) -> Tensor<2> {
-        let spikes = self.through_reset(spikes);
-        match self.options.reset {
-            Reset::Subtract => potential - spikes * threshold,
-            Reset::Zero => potential * (-spikes + 1.0),
-            Reset::None => potential,
-        }
+        Self { decay: project_decay(self.decay), threshold: project_threshold(self.threshold), ..self }
     }
 }
 
-impl Temporal for Leaky {
+impl Scanned for Leaky {
     type State = LeakyState;
 
-    fn initial_state(&self, batch: usize, device: &Device) -> LeakyState {
-        LeakyState { membrane: Tensor::zeros([batch, self.units], device) }
+    fn unit(&self) -> Unit {
+        Unit {
+            decay: self.decay.val(),
+            threshold: Some(self.threshold.val()),
+            current_decay: None,
+            adaptation: None,
+        }
     }
 
-    fn step(&self, input: Tensor<2>, state: LeakyState) -> (Tensor<2>, LeakyState) {
-        let crossing = |x: Tensor<2>| spike(x, self.options.surrogate);
-        let threshold = self.threshold.val().unsqueeze::<2>();
-        let before = state.membrane;
-        let decay = self.decay.val().unsqueeze::<2>();
-        let potential = if self.options.reset_delay {
-            let spikes = self.through_reset(crossing(before.clone() - threshold.clone()));
-            match self.options.reset {
-                Reset::Subtract => before * decay + input - spikes * threshold.clone(),
-                Reset::Zero => before * (-spikes + 1.0) * decay + input,
-                Reset::None => before * decay + input,
-            }
-        } else {
-            before * decay + input
-        };
-        let spikes = crossing(potential.clone() - threshold.clone());
-        let membrane = if self.options.reset_delay {
-            potential
-        } else {
-            self.reset(potential, spikes.clone(), threshold)
-        };
-        (spikes, LeakyState { membrane })
+    fn conventions(&self) -> Conventions {
+        self.conventions
     }
 
-    fn sequence(&self, input: Tensor<3>, state: LeakyState) -> (Tensor<3>, LeakyState) {
-        let out = self.scan(input, state, false);
-        (out.spikes, LeakyState { membrane: out.membrane })
+    fn count(&self) -> usize {
+        self.units
+    }
+
+    fn drive<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        if self.scale_input { scaled(input, -self.decay.val() + 1.0) } else { input }
     }
 }
+
+scanned_layers!(Leaky => LeakyState);
 
 #[cfg(test)]
 mod tests {
+    use super::super::units::MIN_THRESHOLD;
     use super::*;
 
     #[test]

@@ -5,27 +5,13 @@ use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_core::Problems;
-use spark_kernels::Crossings;
 
+use super::config::Place;
+use super::member::Asked;
+use super::sequential;
 use super::{
-    Conv2d, Conv2dConfig, Dense, DenseConfig, Leaky, LeakyConfig, LeakyState, MaxPool2d, MaxPool2dConfig,
-    Temporal,
+    Conv2dConfig, DenseConfig, Layer, LayerConfig, LeakyConfig, MaxPool2dConfig, NetworkState, Temporal,
 };
-
-/// Configuration of one layer of a network.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum LayerConfig {
-    /// Fully connected synapses.
-    Dense(DenseConfig),
-    /// Two-dimensional convolutional synapses.
-    Conv2d(Conv2dConfig),
-    /// Two-dimensional maximum pooling.
-    #[serde(rename = "max_pool2d")]
-    MaxPool2d(MaxPool2dConfig),
-    /// Leaky integrate-and-fire units, as many as the layer before has outputs.
-    Leaky(LeakyConfig),
-}
 
 /// Configuration of a [`Network`].
 ///
@@ -46,26 +32,11 @@ pub enum LayerConfig {
 pub struct NetworkConfig {
     /// Shape of one input, such as `[784]` or `[channels, height, width]`.
     pub input: Vec<usize>,
-    /// The layers in order; the last one spikes.
+    /// The layers in order; the last ones are units.
     pub layers: Vec<LayerConfig>,
 }
 
-/// A layer of a network.
-// Only ever a handful of layers per network, so the spread of sizes does not matter.
-#[allow(clippy::large_enum_variant)]
-#[derive(Module, Debug)]
-pub enum Layer {
-    /// Fully connected synapses.
-    Dense(Dense),
-    /// Two-dimensional convolutional synapses.
-    Conv2d(Conv2d),
-    /// Two-dimensional maximum pooling.
-    MaxPool2d(MaxPool2d),
-    /// Leaky integrate-and-fire units.
-    Leaky(Leaky),
-}
-
-/// Layers one after another, the last of them spiking.
+/// Layers one after another, the last of them units: spiking, or integrating what they report.
 ///
 /// A sequence passes layer by layer: synapses see all steps and samples as one matrix product, units
 /// run as one scan.
@@ -75,17 +46,12 @@ pub struct Network {
     pub layers: Vec<Layer>,
 }
 
-/// The state of every layer that has one.
-#[derive(Clone, Debug)]
-pub struct NetworkState {
-    /// One entry per layer; `None` for a layer without state.
-    pub layers: Vec<Option<LeakyState>>,
-}
-
 /// What a network returns for a sequence.
 #[derive(Clone, Debug)]
 pub struct NetworkOutput {
-    /// Spikes of each spiking layer in order, `[time, batch, units]`; the last entry is the output.
+    /// What the last layer gives, spikes or the membrane of units that never spike, `[time, batch, units]`.
+    pub output: Tensor<3>,
+    /// Spikes of each spiking layer in order, `[time, batch, units]`; of a graph those of its output last.
     pub spikes: Vec<Tensor<3>>,
     /// Membrane potential of the last layer before its resets, `[time, batch, units]`.
     pub potential: Tensor<3>,
@@ -100,11 +66,11 @@ impl NetworkOutput {
         self.spikes.iter().map(rate).collect()
     }
 
-    /// Spikes per output unit over the sequence, `[batch, units]`.
+    /// Spikes per output unit over the sequence, `[batch, units]`; of units that never spike the sum of their
+    /// membrane.
     pub fn counts(&self) -> Tensor<2> {
-        let spikes = self.spikes[self.spikes.len() - 1].clone();
-        let [_, batch, units] = spikes.dims();
-        spikes.sum_dim(0).reshape([batch, units])
+        let [_, batch, units] = self.output.dims();
+        self.output.clone().sum_dim(0).reshape([batch, units])
     }
 }
 
@@ -145,24 +111,14 @@ impl NetworkConfig {
         if self.input.is_empty() || self.input.contains(&0) {
             problems.push("input", format!("{:?}", self.input), "a shape without zeros, such as [784]");
         }
-        if !matches!(self.layers.last(), Some(LayerConfig::Leaky(_))) {
-            problems.push("layers", "a last layer that does not spike", "a leaky layer at the end");
+        if !sequential::ends_in_units(&self.layers) {
+            problems.push(
+                "layers",
+                "a last layer that does not spike",
+                "units at the end, such as a leaky layer",
+            );
         }
-        let mut shape = self.input.clone();
-        let mut shapes = Vec::with_capacity(self.layers.len());
-        for (i, layer) in self.layers.iter().enumerate() {
-            let path = format!("layers[{i}]");
-            layer.validate(&path, &mut problems);
-            match layer.output_shape(&shape) {
-                Some(next) => shape = next,
-                None => {
-                    let expected = "an input of [channels, height, width] at least as large as the kernel";
-                    problems.push(path, format!("an input of shape {shape:?}"), expected);
-                    break;
-                }
-            }
-            shapes.push(shape.clone());
-        }
+        let shapes = sequential::shapes(&self.layers, &self.input, "", &mut problems);
         problems.into_result().map(|()| shapes)
     }
 
@@ -171,13 +127,8 @@ impl NetworkConfig {
     /// # Errors
     /// Everything that is wrong with the configuration.
     pub fn init(&self, seed: u64, device: &Device) -> Result<Network, Problems> {
-        let shapes = self.shapes()?;
-        let inputs = std::iter::once(&self.input).chain(&shapes);
-        let layers = self.layers.iter().zip(inputs).enumerate();
-        let layers = layers
-            .map(|(i, (layer, input))| layer.init(input, seed, &format!("layers.{i}"), device))
-            .collect();
-        Ok(Network { layers })
+        self.shapes()?;
+        Ok(Network { layers: sequential::init(&self.layers, &self.input, "", Place { seed, device })? })
     }
 
     /// The leaky layers, to change them all.
@@ -202,104 +153,26 @@ impl NetworkConfig {
     }
 }
 
-impl LayerConfig {
-    fn validate(&self, path: &str, problems: &mut Problems) {
-        match self {
-            Self::Dense(config) => config.validate(path, problems),
-            Self::Conv2d(config) => config.validate(path, problems),
-            Self::MaxPool2d(config) => config.validate(path, problems),
-            Self::Leaky(config) => config.validate(path, problems),
-        }
-    }
-
-    /// The shape of the output for that of the input; `None` when the layer cannot take it.
-    fn output_shape(&self, input: &[usize]) -> Option<Vec<usize>> {
-        match self {
-            Self::Dense(config) => Some(vec![config.units]),
-            Self::Conv2d(config) => config.output_shape(input.try_into().ok()?).map(Vec::from),
-            Self::MaxPool2d(config) => config.output_shape(input.try_into().ok()?).map(Vec::from),
-            Self::Leaky(_) => Some(input.to_vec()),
-        }
-    }
-
-    /// `input` is a shape that [`output_shape`](Self::output_shape) accepted.
-    fn init(&self, input: &[usize], seed: u64, name: &str, device: &Device) -> Layer {
-        let units = input.iter().product();
-        let image = || [input[0], input[1], input[2]];
-        match self {
-            Self::Dense(config) => Layer::Dense(config.init(units, seed, name, device)),
-            Self::Conv2d(config) => Layer::Conv2d(config.init(image(), seed, name, device)),
-            Self::MaxPool2d(config) => Layer::MaxPool2d(config.init(image())),
-            Self::Leaky(config) => Layer::Leaky(config.init(units, device)),
-        }
-    }
-}
-
 impl Network {
     /// Runs a sequence `[time, batch, inputs]` from `state`, or from the initial state.
+    ///
+    /// Nothing is carried over: what a sequence leaves behind is in the state that it returns.
+    ///
+    /// # Panics
+    /// If the state is not one of this network.
     pub fn forward(&self, input: Tensor<3>, state: Option<NetworkState>) -> NetworkOutput {
         let state = state.unwrap_or_else(|| self.initial_state(input.dims()[1], &input.device()));
-        let mut x = input;
-        let mut spikes = Vec::new();
-        let mut potential = None;
-        let mut crossings = None;
-        let mut states = Vec::with_capacity(self.layers.len());
-        for (index, (layer, state)) in self.layers.iter().zip(state.layers).enumerate() {
-            let mut next = None;
-            x = match (layer, state) {
-                (Layer::Leaky(leaky), state) => {
-                    let state = state.unwrap_or_else(|| leaky.initial_state(x.dims()[1], &x.device()));
-                    let following = self.layers.get(index + 1);
-                    let support = match following {
-                        Some(Layer::Dense(_)) if x.device().is_autodiff() => leaky.surrogate().support(),
-                        _ => None,
-                    };
-                    let out = leaky.scan(x, state, following.is_none() || support.is_some());
-                    spikes.push(out.spikes.clone());
-                    crossings = support.zip(out.potential.clone()).map(|(half_width, potential)| Crossings {
-                        potential: potential.flatten(0, 1),
-                        threshold: leaky.threshold.val(),
-                        half_width,
-                    });
-                    potential = out.potential;
-                    next = Some(LeakyState { membrane: out.membrane });
-                    out.spikes
-                }
-                (Layer::Dense(dense), _) => match crossings.take() {
-                    Some(crossings) => dense.forward_near(x, crossings),
-                    None => dense.forward(x),
-                },
-                (layer, _) => layer.synapses(x),
-            };
-            states.push(next);
-        }
-        let potential = potential.unwrap_or(x);
-        NetworkOutput { spikes, potential, state: NetworkState { layers: states } }
+        let asked = Asked { potential: true, crossings: false };
+        let (ran, state) = sequential::run(&self.layers, input, state, asked);
+        let potential = ran.potential.unwrap_or_else(|| ran.output.clone());
+        NetworkOutput { output: ran.output, spikes: ran.spikes, potential, state }
     }
-}
 
-impl Network {
     /// The network with learned parameters moved back to where they make sense; see
-    /// [`Leaky::constrained`]. For use after an optimizer step.
+    /// [`Leaky::constrained`](super::Leaky::constrained). For use after an optimizer step.
     #[must_use]
     pub fn constrained(self) -> Self {
-        let layers = self.layers.into_iter().map(|layer| match layer {
-            Layer::Leaky(leaky) => Layer::Leaky(leaky.constrained()),
-            other => other,
-        });
-        Self { layers: layers.collect() }
-    }
-}
-
-impl Layer {
-    /// A layer without memory, over any leading axes.
-    fn synapses<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Dense(dense) => dense.forward(input),
-            Self::Conv2d(conv) => conv.forward(input),
-            Self::MaxPool2d(pool) => pool.forward(input),
-            Self::Leaky(_) => input,
-        }
+        Self { layers: sequential::bounded(self.layers) }
     }
 }
 
@@ -307,33 +180,84 @@ impl Temporal for Network {
     type State = NetworkState;
 
     fn initial_state(&self, batch: usize, device: &Device) -> NetworkState {
-        let layers = self.layers.iter().map(|layer| match layer {
-            Layer::Leaky(leaky) => Some(leaky.initial_state(batch, device)),
-            _ => None,
-        });
-        NetworkState { layers: layers.collect() }
+        sequential::begin(&self.layers, batch, device)
     }
 
     fn step(&self, input: Tensor<2>, state: NetworkState) -> (Tensor<2>, NetworkState) {
-        let mut x = input;
-        let mut states = Vec::with_capacity(self.layers.len());
-        for (layer, state) in self.layers.iter().zip(state.layers) {
-            let next;
-            (x, next) = match (layer, state) {
-                (Layer::Leaky(leaky), Some(state)) => {
-                    let (spikes, state) = leaky.step(x, state);
-                    (spikes, Some(state))
-                }
-                (layer, state) => (layer.synapses(x), state),
-            };
-            states.push(next);
-        }
-        (x, NetworkState { layers: states })
+        sequential::advance(&self.layers, input, state)
     }
 
     fn sequence(&self, input: Tensor<3>, state: NetworkState) -> (Tensor<3>, NetworkState) {
-        let mut output = self.forward(input, Some(state));
-        let spikes = output.spikes.pop().unwrap_or(output.potential);
-        (spikes, output.state)
+        let (ran, state) = sequential::run(&self.layers, input, state, Asked::default());
+        (ran.output, state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configurations_without_newer_fields_mean_what_they_meant() {
+        let text = r#"{"input": [1, 8, 8], "layers": [
+            {"kind": "conv2d", "channels": 2, "kernel": [5, 5]},
+            {"kind": "max_pool2d", "window": [2, 2]},
+            {"kind": "leaky", "decay": 0.8, "threshold": 1.0, "learn_decay": true, "learn_threshold": false,
+             "per_unit": false, "reset": "subtract", "reset_delay": false, "reset_gradient": false},
+            {"kind": "dense", "units": 3},
+            {"kind": "leaky"}]}"#;
+        let config: NetworkConfig = serde_json::from_str(text).unwrap();
+        let leaky = LeakyConfig { decay: 0.8, learn_decay: true, ..Default::default() };
+        assert_eq!(config.layers[2], LayerConfig::Leaky(leaky));
+        assert_eq!(config.shapes().unwrap().last().unwrap(), &[3]);
+    }
+
+    #[test]
+    fn what_is_wrong_inside_containers_is_named_by_its_path() {
+        let text = r#"{"input": [4], "layers": [
+            {"kind": "sequential", "layers": [{"kind": "dense", "units": 0}, {"kind": "leaky", "decay": 2.0}]},
+            {"kind": "residual", "body": [{"kind": "dense", "units": 3}]}]}"#;
+        let config: NetworkConfig = serde_json::from_str(text).unwrap();
+        let problems = config.shapes().unwrap_err();
+        let paths: Vec<_> = problems.list().iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(paths, ["layers", "layers[0].layers[0].units", "layers[0].layers[1].decay", "layers[1]"]);
+    }
+
+    #[test]
+    fn a_graph_reports_every_name_that_does_not_fit() {
+        let text = r#"{"input": [4], "layers": [{"kind": "graph", "output": "z", "nodes": [
+            {"name": "a", "from": ["input"], "layer": {"kind": "dense", "units": 3}},
+            {"name": "a", "from": ["a"], "back": ["b", "c"], "layer": {"kind": "leaky"}},
+            {"name": "b", "from": ["a", "input"], "layer": {"kind": "leaky"}}]}]}"#;
+        let config: NetworkConfig = serde_json::from_str(text).unwrap();
+        let problems = config.shapes().unwrap_err();
+        let paths: Vec<_> = problems.list().iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(
+            paths,
+            [
+                "layers",
+                "layers[0].nodes[1].name",
+                "layers[0].nodes[2].from",
+                "layers[0].nodes[1].back",
+                "layers[0].output"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_component_that_is_unknown_or_trains_what_it_lacks_is_named() {
+        let init = |layer: &str| {
+            let text = format!(r#"{{"input": [4], "layers": [{layer}]}}"#);
+            let config: NetworkConfig = serde_json::from_str(&text).unwrap();
+            config.init(1, &Device::flex()).unwrap_err().to_string()
+        };
+        let unknown = init(r#"{"kind": "physical", "component": "LeakySomma"}"#);
+        assert!(unknown.contains("did you mean LeakySoma"), "{unknown}");
+        let lacking = init(
+            r#"{"kind": "physical", "component": "LeakySoma", "learn": [{"parameter": "membrane.tao"}]}"#,
+        );
+        assert!(lacking.contains("found membrane.tao, expected one of"), "{lacking}");
+        let field = init(r#"{"kind": "physical", "component": "LeakySoma", "settings": {"tau": 1}}"#);
+        assert!(field.contains("tau"), "{field}");
     }
 }

@@ -2,11 +2,12 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use spark_core::state::State;
 
 /// A layer whose output depends on the past through an explicit state.
 pub trait Temporal: Module {
     /// What the layer remembers from one step to the next.
-    type State: Clone;
+    type State: State;
 
     /// The state before the first step of `batch` samples.
     fn initial_state(&self, batch: usize, device: &Device) -> Self::State;

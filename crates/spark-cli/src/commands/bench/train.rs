@@ -3,8 +3,8 @@
 use anyhow::Result;
 use serde_json::json;
 use spark::burn::tensor::Tensor;
-use spark::nn::layers::{Layer, Network, NetworkConfig, NetworkOutput, NetworkState};
-use spark::prelude::{Encoding, LeakyConfig, LeakyState, Loss, OptimizerConfig, Surrogate, Temporal};
+use spark::nn::layers::{Layer, LayerState, Network, NetworkConfig, NetworkOutput, NetworkState};
+use spark::prelude::{Encoding, LeakyConfig, Loss, OptimizerConfig, Surrogate, Temporal};
 use spark::train::{Batches, Encoder, Learner, Optimizer, Purpose, data};
 use std::sync::Arc;
 
@@ -84,26 +84,24 @@ fn step_by_step(network: &Network, input: Tensor<3>) -> NetworkOutput {
     for t in 0..time {
         let mut last = None;
         let mut x = input.clone().slice_dim(0, t..t + 1).reshape([batch, inputs]);
-        let mut next: Vec<Option<LeakyState>> = Vec::new();
+        let mut next = Vec::with_capacity(network.layers.len());
         for (layer, state) in network.layers.iter().zip(state.layers) {
-            let mut after = None;
-            x = match (layer, state) {
-                (Layer::Leaky(leaky), Some(state)) => {
+            let after;
+            (x, after) = match (layer, state) {
+                (Layer::Leaky(leaky), LayerState::Leaky(state)) => {
                     let (spikes, state) = leaky.step(x, state);
                     last = Some(state.membrane.clone());
-                    after = Some(state);
-                    spikes
+                    (spikes, LayerState::Leaky(state))
                 }
-                (Layer::Dense(dense), _) => {
+                (Layer::Dense(dense), state) => {
                     let current = x.matmul(dense.weight.val());
-                    match &dense.bias {
+                    let current = match &dense.bias {
                         Some(bias) => current + bias.val().unsqueeze(),
                         None => current,
-                    }
+                    };
+                    (current, state)
                 }
-                (Layer::Conv2d(conv), _) => conv.forward(x),
-                (Layer::MaxPool2d(pool), _) => pool.forward(x),
-                (Layer::Leaky(_), None) => x,
+                (layer, state) => layer.step(x, state),
             };
             next.push(after);
         }
@@ -111,5 +109,6 @@ fn step_by_step(network: &Network, input: Tensor<3>) -> NetworkOutput {
         outputs.push(x);
         potentials.extend(last);
     }
-    NetworkOutput { spikes: vec![Tensor::stack(outputs, 0)], potential: Tensor::stack(potentials, 0), state }
+    let output: Tensor<3> = Tensor::stack(outputs, 0);
+    NetworkOutput { spikes: vec![output.clone()], output, potential: Tensor::stack(potentials, 0), state }
 }
