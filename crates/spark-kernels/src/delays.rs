@@ -65,6 +65,8 @@ pub(crate) struct DelayMasks {
     bits: Vec<u32>,
     words: usize,
     depth: usize,
+    /// Whether anything arrives in the step in which it leaves.
+    immediate: bool,
 }
 
 /// Bits of a word of [`DelayMasks`].
@@ -79,13 +81,18 @@ impl DelayMasks {
                 bits[(row * depth + delay as usize) * words + position / LANES] |= 1 << (position % LANES);
             }
         }
-        Self { bits, words, depth }
+        Self { bits, words, depth, immediate: steps.contains(&0) }
     }
 
     /// The entries of a row with one delay.
     pub(crate) fn of(&self, row: usize, delay: usize) -> &[u32] {
         let at = (row * self.depth + delay) * self.words;
         &self.bits[at..at + self.words]
+    }
+
+    /// Whether anything arrives of what left as many steps ago as bits say, in a row or another.
+    pub(crate) fn may_arrive(&self, delays: u32) -> bool {
+        delays > 1 || self.immediate
     }
 
     /// Appends the entries of a row with any of the delays whose bits are set.

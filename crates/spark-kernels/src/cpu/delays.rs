@@ -295,7 +295,12 @@ impl Arriving {
 pub(crate) fn add_arriving<'a>(count: usize, arrival: impl Fn(usize) -> Arrival<'a>, output: &mut [f32]) {
     let whole = count - count % 4;
     for at in (0..whole).step_by(4) {
-        add_four([arrival(at), arrival(at + 1), arrival(at + 2), arrival(at + 3)], output);
+        let arrivals = [arrival(at), arrival(at + 1), arrival(at + 2), arrival(at + 3)];
+        if arrivals.iter().all(|arrival| arrival.value == 1.0) {
+            add_four_spikes(arrivals, output);
+        } else {
+            add_four(arrivals, output);
+        }
     }
     for at in whole..count {
         add_one(arrival(at), output);
@@ -322,12 +327,18 @@ pub(crate) struct Arrival<'a> {
 /// Four units for one pass over the output; added one after another, as everywhere.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
 fn add_four<'a>(arrivals: [Arrival<'a>; 4], output: &mut [f32]) {
-    add_arrivals(arrivals, output);
+    add_arrivals(arrivals, output, |arrival, weight| arrival.value * weight);
+}
+
+/// The same for values of 1.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
+fn add_four_spikes<'a>(arrivals: [Arrival<'a>; 4], output: &mut [f32]) {
+    add_arrivals(arrivals, output, |_, weight| weight);
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
 fn add_one<'a>(arrival: Arrival<'a>, output: &mut [f32]) {
-    add_arrivals([arrival], output);
+    add_arrivals([arrival], output, |arrival, weight| arrival.value * weight);
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2", "aarch64+neon"))]
@@ -348,7 +359,11 @@ fn add_row<'a>((value, row): (f32, &'a [f32]), output: &mut [f32]) {
 
 /// `output[i] += x·w[i]` where the mask of an arrival has its bit, arrival by arrival.
 #[inline(always)]
-fn add_arrivals<const N: usize>(arrivals: [Arrival<'_>; N], output: &mut [f32]) {
+fn add_arrivals<const N: usize>(
+    arrivals: [Arrival<'_>; N],
+    output: &mut [f32],
+    term: impl Fn(&Arrival<'_>, f32) -> f32,
+) {
     let (blocks, rest) = output.as_chunks_mut::<LANES>();
     let pieces = arrivals.map(|arrival| {
         let (weights, rest) = arrival.row.as_chunks::<LANES>();
@@ -360,7 +375,7 @@ fn add_arrivals<const N: usize>(arrivals: [Arrival<'_>; N], output: &mut [f32]) 
             let (mask, weights) = (masks[index], &weights[index]);
             // As many lanes as stay a loop until loops become vectors.
             for lane in 0..LANES {
-                sums[lane] += if (mask >> lane) & 1 != 0 { arrival.value * weights[lane] } else { 0.0 };
+                sums[lane] += if (mask >> lane) & 1 != 0 { term(arrival, weights[lane]) } else { 0.0 };
             }
         }
         *output = sums;
@@ -368,7 +383,7 @@ fn add_arrivals<const N: usize>(arrivals: [Arrival<'_>; N], output: &mut [f32]) 
     for (arrival, (_, _, weights)) in arrivals.iter().zip(&pieces) {
         for (lane, (sum, weight)) in rest.iter_mut().zip(*weights).enumerate() {
             if (arrival.mask[blocks.len()] >> lane) & 1 != 0 {
-                *sum += arrival.value * weight;
+                *sum += term(arrival, *weight);
             }
         }
     }

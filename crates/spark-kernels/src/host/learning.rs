@@ -420,6 +420,7 @@ impl HostLearning {
         self.kept.clear();
         self.kept.extend(spiking.active().iter().map(|unit| weight[*unit as usize]));
         match (arriving, set.alike) {
+            (Some([]), _) => {}
             (None, true) => change_all(weight, &set.factor, [rate, min, set.max[0]]),
             (None, false) => change_all_within(weight, &set.factor, &set.max, [rate, min]),
             (Some(bits), true) => change_some(weight, &set.factor, bits, [rate, min, set.max[0]]),
@@ -427,7 +428,8 @@ impl HostLearning {
         }
         for (unit, before) in spiking.active().iter().zip(&self.kept) {
             let i = *unit as usize;
-            let arrives = arriving.is_none_or(|bits| (bits[i / LANES] >> (i % LANES)) & 1 != 0);
+            let arrives = arriving
+                .is_none_or(|bits| bits.get(i / LANES).is_some_and(|bits| (bits >> (i % LANES)) & 1 != 0));
             let of_pre = if arrives { set.factor[i] } else { 0.0 };
             let x = past[delays.map_or(0, |delays| delays[i] as usize)];
             weight[i] = clip(before + (of_pre + factor * set.of_post(i, x)) * rate, min, set.max[i]);

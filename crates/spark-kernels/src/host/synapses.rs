@@ -22,6 +22,8 @@ struct Arriving {
     signs: Vec<f32>,
     /// Whether they spike in this step.
     spikes: Vec<bool>,
+    /// The places of those at whose synapses something arrives: of a late spike nothing does when it leaves.
+    reached: Vec<u32>,
     /// Where spikes are late: the delay with which something arrives, or of several the place in `mixed`.
     delays: Vec<Delayed>,
     /// Bits of those synapses.
@@ -40,16 +42,21 @@ impl Arriving {
         self.units.clear();
         self.signs.clear();
         self.spikes.clear();
+        self.reached.clear();
         self.delays.clear();
         self.mixed.clear();
         let Some(late) = late else {
             self.units.extend(spiking.active());
             self.signs.extend(spiking.iter().map(|(_, inhibits)| if inhibits { -1.0 } else { 1.0 }));
             self.spikes.resize(spiking.count(), true);
+            self.reached.extend(0..self.units.len() as u32);
             return;
         };
         for &unit in late.active() {
             let recent = late.recent(unit);
+            if late.masks().may_arrive(recent) {
+                self.reached.push(self.units.len() as u32);
+            }
             self.units.push(unit);
             self.signs.push(late.sign(unit));
             self.spikes.push(recent & 1 != 0);
@@ -62,9 +69,10 @@ impl Arriving {
         }
     }
 
-    /// The synapses of a unit at which something arrives, as bits.
+    /// The synapses of a unit at which something arrives, as bits; empty where that is none.
     fn mask<'a>(&'a self, at: usize, masks: &'a DelayMasks) -> &'a [u32] {
         match self.delays[at] {
+            Delayed::By(0) if !masks.may_arrive(1) => &[],
             Delayed::By(delay) => masks.of(self.units[at] as usize, delay as usize),
             Delayed::Mixed(place) => &self.mixed[place..place + masks.words()],
         }
@@ -77,11 +85,12 @@ impl Arriving {
         match masks {
             None => delays::add_rows(self.units.len(), |at| (self.signs[at], row(at)), output),
             Some(masks) => {
-                let arrival = |at: usize| {
+                let arrival = |place: usize| {
+                    let at = self.reached[place] as usize;
                     let mask = &self.mask(at, masks)[from / LANES..];
                     Arrival { value: self.signs[at], row: row(at), mask }
                 };
-                delays::add_arriving(self.units.len(), arrival, output);
+                delays::add_arriving(self.reached.len(), arrival, output);
             }
         }
     }
@@ -213,7 +222,7 @@ impl HostSynapses {
         self.currents.fill(0.0);
         let (weight, arriving) = (&self.weight, &self.arriving);
         let masks = late.as_ref().map(|late| late.masks());
-        if arriving.units.len() * post > PARALLEL {
+        if arriving.reached.len() * post > PARALLEL {
             let width = post.div_ceil(rayon::current_num_threads()).next_multiple_of(LANES);
             let parts = self.currents.par_chunks_mut(width).enumerate();
             parts.for_each(|(part, output)| arriving.add(weight, post, masks, part * width, output));
