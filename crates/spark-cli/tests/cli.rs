@@ -112,6 +112,31 @@ fn config_files_are_read_strictly_and_flags_override_them() {
     assert!(!folder.path().join("runs").exists());
 }
 
+/// A recurrent network with a readout that does not spike, from a file.
+#[test]
+fn networks_of_files_are_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = r#"{
+        "input": [1, 28, 28],
+        "layers": [
+            { "kind": "flatten" },
+            { "kind": "dense", "units": 16 },
+            { "kind": "recurrent", "units": { "kind": "leaky" } },
+            { "kind": "dense", "units": 10 },
+            { "kind": "leaky_integrator" }
+        ]
+    }"#;
+    std::fs::write(folder.path().join("net.json"), network).unwrap();
+    let train = |model: &str| {
+        let mut command = spark(folder.path());
+        command.args(["train", "--out", "run", "--model", model, "--loss", "membrane", "--encoding", "phase"]);
+        command.args(&SMALL[2..]).assert()
+    };
+    train("net.json").success();
+    spark(folder.path()).args(["eval", "run"]).assert().success();
+    train("nothing.json").failure().stderr(predicate::str::contains("neither mlp nor conv nor a file"));
+}
+
 #[test]
 fn all_problems_of_a_configuration_are_shown() {
     let folder = tempfile::tempdir().unwrap();

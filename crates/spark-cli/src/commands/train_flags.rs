@@ -2,10 +2,11 @@
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use spark::core::config;
 use spark::nn::layers::{LeakyConfig, NetworkConfig};
 use spark::prelude::{Encoding, Loss, OptimizerConfig, Reset, Schedule, Surrogate, TrainConfig};
 use spark::train::GradientClip;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// Each one overrides a field of the configuration; see `--print-config` for all fields.
@@ -18,8 +19,9 @@ pub struct Flags {
     /// Use only the first N training and test images
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Network: mlp is inputs-512-outputs, conv is 12C5-MP2-64C5-MP2-outputs
-    #[arg(long, value_enum)]
+    /// Network: mlp is inputs-512-outputs, conv is 12C5-MP2-64C5-MP2-outputs; or a file of one, as `network` of
+    /// --print-config is written
+    #[arg(long, value_name = "mlp|conv|FILE.json", value_parser = model)]
     model: Option<Model>,
     /// Hidden units of an mlp, layer by layer, such as 512 or 256,128
     #[arg(long, value_name = "UNITS", value_delimiter = ',', conflicts_with = "model")]
@@ -80,16 +82,32 @@ pub struct Flags {
     seed: Option<u64>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone)]
 enum Model {
     Mlp,
     Conv,
+    /// As a file describes it.
+    Given(Box<NetworkConfig>),
+}
+
+fn model(text: &str) -> Result<Model, String> {
+    match text {
+        "mlp" => Ok(Model::Mlp),
+        "conv" => Ok(Model::Conv),
+        file => match config::read(Path::new(file)) {
+            Ok(network) => Ok(Model::Given(Box::new(network))),
+            Err(error) => Err(format!("neither mlp nor conv nor a file of a network: {error}")),
+        },
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum EncodingKind {
     Rate,
     Latency,
+    LogLatency,
+    Phase,
+    Burst,
     Direct,
 }
 
@@ -161,7 +179,7 @@ impl Flags {
         let leaky = network.leaky_mut().next().cloned().unwrap_or_default();
         if let Some(hidden) = &self.hidden {
             *network = mlp(network.inputs(), hidden, outputs, leaky);
-        } else if let Some(model) = self.model {
+        } else if let Some(model) = &self.model {
             *network = match model {
                 Model::Mlp => mlp(network.inputs(), &[512], outputs, leaky),
                 Model::Conv => {
@@ -169,6 +187,7 @@ impl Flags {
                     let image = network.input.as_slice().try_into().unwrap_or([1, side, side]);
                     NetworkConfig::conv(image, outputs, leaky)
                 }
+                Model::Given(given) => (**given).clone(),
             };
         }
         for leaky in network.leaky_mut() {
@@ -212,6 +231,9 @@ impl EncodingKind {
         match self {
             Self::Rate => Encoding::Rate { gain: 1.0 },
             Self::Latency => Encoding::Latency { threshold: 0.01 },
+            Self::LogLatency => Encoding::LogLatency { tau: 5.0, threshold: 0.01 },
+            Self::Phase => Encoding::Phase { bits: 8 },
+            Self::Burst => Encoding::Burst { spikes: 5, shortest: 2, longest: 5 },
             Self::Direct => Encoding::Direct { gain: 1.0 },
         }
     }
