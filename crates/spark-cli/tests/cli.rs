@@ -129,7 +129,17 @@ fn networks_of_files_are_trained() {
     std::fs::write(folder.path().join("net.json"), network).unwrap();
     let train = |model: &str| {
         let mut command = spark(folder.path());
-        command.args(["train", "--out", "run", "--model", model, "--loss", "membrane", "--encoding", "phase"]);
+        command.args([
+            "train",
+            "--out",
+            "run",
+            "--model",
+            model,
+            "--loss",
+            "membrane",
+            "--encoding",
+            "phase",
+        ]);
         command.args(&SMALL[2..]).assert()
     };
     train("net.json").success();
