@@ -22,6 +22,9 @@ pub(crate) const COLOURS: [RGBColor; 6] = [
 /// Width and height of one chart, in pixels.
 const SIZE: (u32, u32) = (640, 420);
 
+/// Points after which the gaps of a line come again.
+const DASH: usize = 6;
+
 /// How many charts stand side by side at most.
 const COLUMNS: usize = 4;
 
@@ -170,12 +173,15 @@ impl Chart {
         B: DrawingBackend<ErrorType: 'static>,
     {
         let points = || self.series.iter().flat_map(|series| series.finite());
+        let ranges = [range(points().map(|p| p.0), 0.0), range(points().map(|p| p.1), 0.05)];
+        let legend = self.legend(&ranges);
+        let [x, y] = ranges;
         let mut chart = ChartBuilder::on(area)
             .caption(&self.title, (FONT, 20))
             .margin(12)
             .x_label_area_size(42)
             .y_label_area_size(76)
-            .build_cartesian_2d(range(points().map(|p| p.0), 0.0), range(points().map(|p| p.1), 0.05))?;
+            .build_cartesian_2d(x, y)?;
         chart
             .configure_mesh()
             .x_desc(&self.x)
@@ -189,15 +195,19 @@ impl Chart {
             .axis_desc_style((FONT, 15))
             .label_style((FONT, 13))
             .draw()?;
-        for (series, colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
-            // Piece by piece: at a sharp bend the bitmap backend loses a wide line.
+        for (place, (series, colour)) in self.series.iter().zip(COLOURS.iter().cycle()).enumerate() {
+            // Piece by piece: at a sharp bend the bitmap backend loses a wide line. Colours that come again are
+            // drawn with gaps.
             let points: Vec<_> = series.finite().collect();
-            let pieces =
-                points.windows(2).map(|pair| PathElement::new(pair.to_vec(), colour.stroke_width(2)));
+            let gaps = place >= COLOURS.len();
+            let pieces = points.windows(2).enumerate().filter(|(piece, _)| !gaps || piece % DASH < DASH / 2);
+            let pieces = pieces.map(|(_, pair)| PathElement::new(pair.to_vec(), colour.stroke_width(2)));
             let line = chart.draw_series(pieces)?;
             if !series.name.is_empty() {
-                line.label(&series.name)
-                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(3)));
+                let length = if gaps { 8 } else { 18 };
+                line.label(&series.name).legend(move |(x, y)| {
+                    PathElement::new([(x, y), (x + length, y)], colour.stroke_width(3))
+                });
             }
             if series.marked {
                 chart
@@ -209,12 +219,48 @@ impl Chart {
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::MiddleRight)
+            .position(legend)
             .background_style(WHITE.mix(0.85))
             .border_style(BLACK.mix(0.3))
             .label_font((FONT, 13))
             .draw()?;
         Ok(())
+    }
+}
+
+impl Chart {
+    /// Where the legend covers the fewest points.
+    fn legend(&self, [x, y]: &[Range<f64>; 2]) -> SeriesLabelPosition {
+        use SeriesLabelPosition::{
+            LowerLeft, LowerMiddle, LowerRight, MiddleLeft, MiddleMiddle, MiddleRight, UpperLeft,
+            UpperMiddle, UpperRight,
+        };
+        let named = self.series.iter().filter(|series| !series.name.is_empty());
+        let longest = named.clone().map(|series| series.name.chars().count()).max().unwrap_or_default();
+        // In parts of the plot, whose size is that of the chart without margins and labels.
+        let width = (50.0 + 8.0 * longest as f64) / 540.0;
+        let height = (10.0 + 18.0 * named.count() as f64) / 330.0;
+        let thirds = |size: f64| [[0.0, size], [0.5 - size / 2.0, 0.5 + size / 2.0], [1.0 - size, 1.0]];
+        let ([left, middle, right], [low, centre, high]) = (thirds(width), thirds(height));
+        let part = |value: f64, range: &Range<f64>| (value - range.start) / (range.end - range.start);
+        let inside = |value: f64, [from, to]: [f64; 2]| (from - 0.02..=to + 0.02).contains(&value);
+        let covered = |across: [f64; 2], up: [f64; 2]| {
+            let points = self.series.iter().flat_map(Series::finite);
+            points.filter(|(px, py)| inside(part(*px, x), across) && inside(part(*py, y), up)).count()
+        };
+        let candidates = [
+            (MiddleRight, right, centre),
+            (UpperRight, right, high),
+            (LowerRight, right, low),
+            (UpperLeft, left, high),
+            (MiddleLeft, left, centre),
+            (LowerLeft, left, low),
+            (UpperMiddle, middle, high),
+            (LowerMiddle, middle, low),
+            (MiddleMiddle, middle, centre),
+        ];
+        let best = candidates.into_iter().min_by_key(|(_, across, up)| covered(*across, *up));
+        best.map_or(MiddleRight, |(position, ..)| position)
     }
 }
 
@@ -293,6 +339,29 @@ mod tests {
         svg(&chart(vec![(1.0, 1.0)]));
         let gaps = svg(&chart(vec![(0.0, 1.0), (1.0, f64::NAN), (2.0, f64::INFINITY), (3.0, 2.0)]));
         assert!(!gaps.contains("NaN") && !gaps.contains("inf"));
+    }
+
+    #[test]
+    fn the_legend_goes_where_there_is_room() {
+        let rising = |steps: u32| (0..steps).map(|x| (f64::from(x), 1.0 - (-f64::from(x) / 9.0).exp()));
+        let mut chart = chart(rising(100).collect()).charts.remove(0);
+        // Many, over the right half at all heights.
+        let spread = (0..8).map(|k| Series {
+            name: format!("seed {k}"),
+            points: rising(100)
+                .filter(|(x, _)| *x > 40.0)
+                .map(|(x, y)| (x, y * f64::from(k) / 8.0))
+                .collect(),
+            marked: false,
+        });
+        chart.series.extend(spread);
+        let position = chart.legend(&[0.0..99.0, 0.0..1.0]);
+        assert!(
+            matches!(position, SeriesLabelPosition::UpperLeft | SeriesLabelPosition::LowerLeft),
+            "{position:?}"
+        );
+        chart.series.truncate(1);
+        assert!(matches!(chart.legend(&[0.0..99.0, 0.0..1.0]), SeriesLabelPosition::MiddleRight));
     }
 
     #[test]
