@@ -273,6 +273,10 @@ impl fmt::Debug for HostWiring {
 }
 
 impl HostWiring {
+    fn port(&self, name: &str) -> Option<&HostPort> {
+        self.inputs.iter().find(|input| input.name == name)
+    }
+
     /// Where the signal of a port stands.
     ///
     /// # Examples
@@ -296,8 +300,7 @@ impl HostWiring {
     /// assert!(HostWiring::default().mask("inhibition_mask").is_empty());
     /// ```
     pub fn mask(&self, port: &str) -> Vec<bool> {
-        let port = self.inputs.iter().find(|input| input.name == port);
-        port.and_then(|port| port.mask.clone()).unwrap_or_default()
+        self.port(port).and_then(|port| port.mask.clone()).unwrap_or_default()
     }
 
     /// Where the signal of a port comes from; nowhere if it is not wired.
@@ -309,8 +312,7 @@ impl HostWiring {
     /// assert!(HostWiring::default().sources("spikes").is_empty());
     /// ```
     pub fn sources(&self, port: &str) -> &[Origin] {
-        let port = self.inputs.iter().find(|input| input.name == port);
-        port.map_or(&[], |port| &port.sources)
+        self.port(port).map_or(&[], |port| &port.sources)
     }
 
     /// What the source of a port shares, if it is of this type.
@@ -327,8 +329,7 @@ impl HostWiring {
     /// assert!(wiring.link::<Mutex<u8>>("kernel").is_none());
     /// ```
     pub fn link<T: Any + Send + Sync>(&self, port: &str) -> Option<Arc<T>> {
-        let port = self.inputs.iter().find(|input| input.name == port)?;
-        port.link.clone()?.downcast().ok()
+        self.port(port)?.link.clone()?.downcast().ok()
     }
 
     /// Shares something through an output port or a property.

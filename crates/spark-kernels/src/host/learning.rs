@@ -158,10 +158,7 @@ impl Set {
     /// For presynaptic units of a type.
     fn new(terms: &TermsOfSpikes, post: HostTrace, pre_inhibits: bool, post_inhibits: &[bool]) -> Self {
         let width = post.value.len();
-        let plane = |each: ByType| {
-            let inhibits = |unit: usize| post_inhibits.get(unit).is_some_and(|inhibits| *inhibits);
-            (0..width).map(|unit| of_types(each, pre_inhibits, inhibits(unit))).collect::<Vec<_>>()
-        };
+        let plane = |each| by_unit(each, pre_inhibits, post_inhibits, width);
         let (on_post, max) = (terms.on_post.map(plane), plane(terms.max));
         let alike = [&on_post[0], &on_post[1], &max].iter().all(|plane| plane.iter().all(|x| *x == plane[0]));
         Self { post, on_pre: terms.on_pre.map(plane), on_post, max, alike, factor: vec![0.0; width] }
@@ -174,8 +171,10 @@ impl Set {
     }
 }
 
-fn of_types(each: ByType, pre_inhibits: bool, post_inhibits: bool) -> f32 {
-    each[2 * usize::from(post_inhibits) + usize::from(pre_inhibits)]
+/// A parameter of synapses from units of a type, by postsynaptic unit; none of those inhibits where nothing is said.
+fn by_unit(each: ByType, pre_inhibits: bool, post_inhibits: &[bool], width: usize) -> Vec<f32> {
+    let inhibits = |unit: usize| post_inhibits.get(unit).is_some_and(|inhibits| *inhibits);
+    (0..width).map(|unit| each[2 * usize::from(inhibits(unit)) + usize::from(pre_inhibits)]).collect()
 }
 
 /// Postsynaptic spikes that some rows have not seen.
@@ -292,8 +291,7 @@ impl HostLearning {
             Some(PostTraces::ByType { rate, scale, value }) => {
                 let width = self.width;
                 let set = |(pre, value): (bool, &[f32])| {
-                    let inhibits = |unit: usize| post_inhibits.get(unit).is_some_and(|inhibits| *inhibits);
-                    let plane = |each| (0..width).map(|unit| of_types(each, pre, inhibits(unit))).collect();
+                    let plane = |each| by_unit(each, pre, post_inhibits, width);
                     let trace = HostTrace { rate: plane(rate), scale: plane(scale), value: value.to_vec() };
                     Set::new(&terms, trace, pre, post_inhibits)
                 };

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::learning::Row;
 use super::{HostLearning, LateSpikes, Spiking, tensor, values};
@@ -12,6 +12,11 @@ use crate::delays::{DelayMasks, LANES};
 
 /// Synapses that one step visits from which a second thread is worth waking.
 const PARALLEL: usize = 1 << 20;
+
+/// Late spikes, whatever became of others who held them.
+fn locked(late: &Mutex<LateSpikes>) -> MutexGuard<'_, LateSpikes> {
+    late.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// At which synapses of which units something arrives in a step.
 #[derive(Debug, Default)]
@@ -152,7 +157,7 @@ impl HostSynapses {
     pub fn new(weight: &Tensor<2>, late: Option<Arc<Mutex<LateSpikes>>>) -> Option<Self> {
         let dims @ [pre, post] = weight.dims();
         if let Some(late) = &late {
-            let late = late.lock().unwrap_or_else(PoisonError::into_inner);
+            let late = locked(late);
             if late.units() != pre || late.delays().len() != pre * post {
                 return None;
             }
@@ -188,7 +193,7 @@ impl HostSynapses {
     pub fn teach(&mut self, learning: HostLearning) -> bool {
         let depth = match &self.late {
             None => 1,
-            Some(late) => late.lock().unwrap_or_else(PoisonError::into_inner).slots(),
+            Some(late) => locked(late).slots(),
         };
         let fits = learning.dims() == self.dims && learning.depth() == depth;
         if fits {
@@ -210,7 +215,7 @@ impl HostSynapses {
         if self.inhibits != spiking.inhibits() {
             self.inhibits = spiking.inhibits().to_vec();
         }
-        let late = self.late.as_ref().map(|late| late.lock().unwrap_or_else(PoisonError::into_inner));
+        let late = self.late.as_deref().map(locked);
         self.arriving.find(spiking, late.as_deref());
         if let Some(learning) = self.learning.as_mut().filter(|learning| learning.logs()) {
             for unit in self.arriving.units.iter().map(|unit| *unit as usize) {
@@ -243,7 +248,7 @@ impl HostSynapses {
         let [_, post] = self.dims;
         assert_eq!(spiking.units(), post, "HostSynapses::learn: number of units");
         let Some(learning) = &mut self.learning else { return };
-        let late = self.late.as_ref().map(|late| late.lock().unwrap_or_else(PoisonError::into_inner));
+        let late = self.late.as_deref().map(locked);
         learning.begin(&self.inhibits, spiking, factor);
         let arriving = &self.arriving;
         // Where nothing was learnt lately, weights have nothing to catch up with later.
@@ -274,7 +279,7 @@ impl HostSynapses {
     fn catch_up(&mut self) {
         let [_, post] = self.dims;
         let Some(learning) = self.learning.as_mut().filter(|learning| learning.logs()) else { return };
-        let late = self.late.as_ref().map(|late| late.lock().unwrap_or_else(PoisonError::into_inner));
+        let late = self.late.as_deref().map(locked);
         for (unit, weight) in self.weight.chunks_exact_mut(post.max(1)).enumerate() {
             let delays = late.as_ref().map(|late| &late.delays()[unit * post..(unit + 1) * post]);
             learning.catch_up(unit, weight, delays);

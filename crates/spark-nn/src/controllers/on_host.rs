@@ -1,7 +1,6 @@
 //! Modules at work on the host: signals instead of payloads, see [`spark_core::host`].
 
 use burn::tensor::{Device, Tensor};
-use spark_core::DeviceChoice;
 use spark_core::host::{HostPort, HostWiring, Link, Origin, Signal};
 use spark_core::payload::{Mask, Payload, PayloadKind, Shape};
 use spark_core::ports::PortValues;
@@ -10,6 +9,7 @@ use std::mem;
 
 use super::controller::{Controller, Node};
 use super::layout::Read;
+use super::schedule::is_cpu;
 use super::wiring::Order;
 
 /// The most ports of a module.
@@ -37,9 +37,7 @@ pub(super) enum Hosting {
 impl Hosting {
     /// To be tried, for one sample on a device whose memory is the host's.
     pub fn possible(batch: usize, device: &Device) -> Self {
-        let host = [DeviceChoice::Flex, DeviceChoice::NdArray].map(DeviceChoice::resolve);
-        let on_host = host.iter().any(|host| host.as_ref() == Ok(device)) && !device.is_autodiff();
-        match batch == 1 && on_host {
+        match batch == 1 && is_cpu(device) && !device.is_autodiff() {
             true => Self::Out { short: 0 },
             false => Self::Never,
         }

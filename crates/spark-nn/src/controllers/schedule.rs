@@ -14,6 +14,11 @@ const PERIOD: u32 = 20_000;
 /// What a step has to take before a second thread is worth trying.
 const WORTHWHILE: Duration = Duration::from_micros(15);
 
+/// Whether the memory of a device is the host's.
+pub fn is_cpu(device: &Device) -> bool {
+    [DeviceChoice::Flex, DeviceChoice::NdArray].into_iter().any(|cpu| cpu.resolve().as_ref() == Ok(device))
+}
+
 /// Modules of a brain read what was there before the step, so they can run in any order and at the same time:
 /// the results are the same. Whether several threads run them, and which modules share one, follows from how
 /// long steps take one way and the other.
@@ -42,10 +47,8 @@ enum Phase {
 impl Schedule {
     /// To be decided for so many modules.
     pub fn new(modules: usize, device: &Device) -> Self {
-        let host = [DeviceChoice::Flex, DeviceChoice::NdArray].map(DeviceChoice::resolve);
-        let on_host = host.iter().any(|host| host.as_ref() == Ok(device));
         // Launches on a GPU wait for nobody.
-        if !on_host || modules < 2 || rayon::current_num_threads() < 2 {
+        if !is_cpu(device) || modules < 2 || rayon::current_num_threads() < 2 {
             return Self::default();
         }
         Self {
