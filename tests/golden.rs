@@ -9,7 +9,9 @@
 mod golden_support;
 mod support;
 
-use golden_support::{Case, Checked, components, controllers, folder, manifest, networks, surrogates};
+use golden_support::{
+    Case, Checked, components, controllers, folder, losses, manifest, networks, surrogates,
+};
 use serde_json::Value;
 use spark::prelude::Device;
 use std::collections::BTreeSet;
@@ -56,6 +58,16 @@ fn layers_of_more_kinds_have_the_spikes_losses_and_gradients_of_other_libraries(
     if folder.exists() {
         let entries = manifest(&folder.join("manifest.json"));
         run_all(&folder, &entries.iter().collect::<Vec<_>>(), networks::check);
+    }
+}
+
+#[test]
+fn losses_have_the_values_and_gradients_of_other_libraries() {
+    let folder = folder().join("losses");
+    // A set of recordings may hold none of them.
+    if folder.exists() {
+        let entries = manifest(&folder.join("manifest.json"));
+        run_all(&folder, &entries.iter().collect::<Vec<_>>(), losses::check);
     }
 }
 

@@ -3,9 +3,10 @@
 
 mod support;
 
+use proptest::prelude::*;
 use spark::io::TensorFile;
 use spark::prelude::*;
-use spark::train::{GradientClip, TrainError};
+use spark::train::{DataConfig, GradientClip, Guard, Penalty, TrainError};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::devices;
@@ -130,6 +131,131 @@ fn a_killed_run_goes_on_from_its_last_checkpoint() {
     assert!(result.is_err());
     let (rest, _) = losses(&mut resume(killed.path(), &device), None);
     assert_eq!(rest, whole[2..], "goes on from step 2, the last checkpoint before the kill");
+}
+
+/// A recurrent network on sequences that need memory, in 2 epochs of 5 steps.
+fn recalling(checkpoint_steps: u64, batch: usize) -> TrainConfig {
+    let leaky = LeakyConfig { decay: 0.9, ..Default::default() };
+    TrainConfig {
+        data: DataConfig {
+            task: serde_json::from_str(r#"{"kind": "recall", "samples": 40, "pause": 2}"#).unwrap(),
+            ..Default::default()
+        },
+        network: NetworkConfig::recurrent(4, &[6], 2, leaky),
+        steps: 1,
+        encoding: Encoding::Direct { gain: 1.0 },
+        epochs: 2,
+        batch,
+        validation: 0.2,
+        checkpoint_steps,
+        ..Default::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn a_run_killed_at_any_moment_goes_on_bit_for_bit(
+        event in 0usize..40,
+        checkpoint_steps in 1u64..6,
+        batch in prop::sample::select(vec![7usize, 8, 16]),
+    ) {
+        let device = Device::flex();
+        let config = recalling(checkpoint_steps, batch);
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, _) = losses(&mut trainer(&config, folder.path(), &device), None);
+        let expected = Checkpoint::read(&RunFolder::of(folder.path()).last()).unwrap();
+
+        // A panic at any event stands in for the kill: before or after a step is logged, an epoch judged, a
+        // checkpoint reported.
+        let killed = tempfile::tempdir().unwrap();
+        let mut doomed = trainer(&config, killed.path(), &device);
+        let (mut seen, mut done) = (0, 0);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _ = doomed.run(
+                &mut |found: &Event| {
+                    if let Event::Step { step, .. } = found {
+                        done = *step;
+                    }
+                    seen += 1;
+                    assert!(seen <= event, "killed");
+                },
+                &AtomicBool::new(false),
+            );
+        }));
+        let last = RunFolder::of(killed.path()).last();
+        if !last.exists() {
+            // Killed before the first checkpoint, there is nothing to lose.
+            prop_assert!(result.is_err() && done == 0);
+            return Ok(());
+        }
+        let kept = Checkpoint::read(&last).unwrap().step;
+        prop_assert!(done - kept.min(done) <= checkpoint_steps, "{done} steps done, {kept} kept");
+        let (rest, _) = losses(&mut resume(killed.path(), &device), None);
+        prop_assert_eq!(&rest, &whole[kept as usize..]);
+        let resumed = Checkpoint::read(&last).unwrap();
+        prop_assert_eq!(resumed.parameters, expected.parameters);
+        prop_assert_eq!(resumed.optimizer, expected.optimizer);
+        let events = RunFolder::of(killed.path()).events().unwrap();
+        let logged = events.iter().filter(|event| matches!(event, Event::Step { .. })).count();
+        prop_assert_eq!(logged, whole.len(), "every step is in the log once");
+    }
+}
+
+fn warnings(config: &TrainConfig) -> (Vec<String>, Outcome) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut warnings = Vec::new();
+    let outcome = trainer(config, folder.path(), &Device::flex()).run(
+        &mut |event: &Event| {
+            if let Event::Warning { message, .. } = event {
+                warnings.push(message.clone());
+            }
+        },
+        &AtomicBool::new(false),
+    );
+    (warnings, outcome.unwrap())
+}
+
+#[test]
+fn a_silent_layer_is_reported_and_can_be_revived() {
+    let leaky = LeakyConfig { decay: 0.5, threshold: 50.0, ..Default::default() };
+    let silent = TrainConfig { network: NetworkConfig::mlp(&[784, 20, 10], leaky), epochs: 1, ..config() };
+    let (found, outcome) = warnings(&silent);
+    assert!(found[0].contains("spiking layer 0 is silent"), "{found:?}");
+    assert!(outcome.latest.unwrap().rates.iter().all(|&rate| rate == 0.0));
+
+    let guard = Guard { revive: true, ..Default::default() };
+    let (found, outcome) = warnings(&TrainConfig { guard, ..silent });
+    assert!(found[0].contains("were scaled up"), "{found:?}");
+    let latest = outcome.latest.unwrap();
+    assert!(latest.rates.iter().all(|&rate| rate > 1e-3), "{latest:?}");
+    assert!(latest.sparsity > 0.0 && latest.cost.unwrap().operations > 0.0, "{latest:?}");
+}
+
+#[test]
+fn steps_with_exploding_gradients_are_left_out() {
+    let guard = Guard { explode: Some(1e-9), ..Default::default() };
+    let config = TrainConfig { guard, epochs: 1, ..config() };
+    let folder = tempfile::tempdir().unwrap();
+    let mut trained = trainer(&config, folder.path(), &Device::flex());
+    let before = spark::io::parameters::collect(trained.network());
+    let mut warnings = 0;
+    let mut watch = |event: &Event| warnings += u64::from(matches!(event, Event::Warning { .. }));
+    let outcome = trained.run(&mut watch, &AtomicBool::new(false)).unwrap();
+    assert_eq!(warnings, outcome.step);
+    assert_eq!(spark::io::parameters::collect(trained.network()), before);
+}
+
+#[test]
+fn a_penalty_makes_a_network_fire_less() {
+    let rate = |penalties: Vec<Penalty>| {
+        let folder = tempfile::tempdir().unwrap();
+        let config = TrainConfig { penalties, epochs: 4, ..config() };
+        let (_, outcome) = losses(&mut trainer(&config, folder.path(), &Device::flex()), None);
+        outcome.latest.unwrap().rates[0]
+    };
+    let (free, penalised) = (rate(Vec::new()), rate(vec![Penalty::Operations { weight: 20.0 }]));
+    assert!(penalised < 0.9 * free, "{penalised} against {free}");
 }
 
 #[test]

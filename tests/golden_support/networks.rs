@@ -375,7 +375,7 @@ pub fn check(case: &Case, device: &Device) -> Checked {
     agree(&floats(output.output.clone()), &case.values(&format!("spikes{last}"))?, 0.0, "the whole network")?;
     let labels: Vec<i32> = case.values("y")?;
     let labels = Tensor::<1, Int>::from_ints(labels.as_slice(), &device);
-    let found = loss.forward(loss.scores(&output), labels);
+    let found = loss.judge(&output, labels).loss;
     agree(&floats(found.clone()), &case.values("loss")?, 1e-4, "loss")?;
 
     let found = gradients(&network, &found.backward());

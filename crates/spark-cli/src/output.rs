@@ -1,6 +1,7 @@
 //! Standard output: text for people, or one JSON object a line for programs.
 
 use serde::Serialize;
+use spark::train::Cost;
 use std::io::{ErrorKind, Write};
 
 /// Where results go.
@@ -44,4 +45,19 @@ pub fn percent(fraction: f64) -> String {
 /// Firing rates as people read them.
 pub fn rates(rates: &[f64]) -> String {
     rates.iter().map(|rate| format!("{rate:.3}")).collect::<Vec<_>>().join(" ")
+}
+
+/// Sparsity, operations and energy as people read them.
+pub fn cost_line(sparsity: f64, cost: &Cost) -> String {
+    let additions = format!("{:.0} additions", cost.operations);
+    let operations = match cost.multiply_adds {
+        0.0 => additions,
+        multiply_adds => format!("{additions} and {multiply_adds:.0} multiply-adds"),
+    };
+    format!(
+        "cost      {operations} a sample, about {:.1} nJ (without spikes {:.1} nJ); {} of the units silent at a step",
+        cost.energy,
+        cost.dense_energy,
+        percent(sparsity)
+    )
 }

@@ -148,6 +148,62 @@ fn networks_of_files_are_trained() {
 }
 
 #[test]
+fn sequences_are_trained_judged_and_predicted_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags =
+        ["--task", "japanese-vowels", "--hidden", "20", "--epochs", "2", "--batch", "30", "--lr", "0.01"];
+    let lines = json_lines(spark(folder.path()).args(["train", "--model", "recurrent"]).args(flags));
+    let summary = lines.last().unwrap();
+    assert_eq!(summary["folder"], "runs/japanese-vowels-001");
+    assert!(summary["cost"]["multiply_adds"].as_f64().unwrap() > 0.0, "{summary}");
+    let eval = json_lines(spark(folder.path()).args(["eval", "runs/japanese-vowels-001"]));
+    let eval = eval.last().unwrap();
+    assert_eq!((&eval["accuracy"], &eval["samples"]), (&summary["test_accuracy"], &Value::from(370)));
+    assert_eq!(eval["classes"][8], "speaker 9");
+    let predict =
+        json_lines(spark(folder.path()).args(["predict", "runs/japanese-vowels-001", "--index", "3"]));
+    let predict = predict.last().unwrap();
+    assert!(predict["name"].as_str().unwrap().starts_with("speaker "), "{predict}");
+    spark(folder.path())
+        .args(["predict", "runs/japanese-vowels-001", "--image", "a.png"])
+        .assert()
+        .failure()
+        .stderr(predicate::str::contains("was not trained with images: use --index"));
+}
+
+#[test]
+fn a_table_and_rows_of_images_are_tasks() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: String = (0..40).map(|i| format!("{}.5,{},{}\n", i % 2, i % 3, i % 2)).collect();
+    std::fs::write(folder.path().join("table.csv"), rows).unwrap();
+    let small = ["--epochs", "1", "--batch", "10", "--hidden", "8"];
+    let table = json_lines(spark(folder.path()).args(["train", "--task", "table.csv"]).args(small));
+    assert_eq!(table[0]["samples"], serde_json::json!([29, 3, 8]));
+
+    let rows = ["train", "--rows", "--limit", "60", "--print-config"];
+    let config = json_lines(spark(folder.path()).args(rows).args(small)).pop().unwrap();
+    assert_eq!((&config["network"]["input"], &config["steps"]), (&serde_json::json!([28]), &Value::from(1)));
+    assert_eq!(config["network"]["layers"][0]["units"], 8);
+
+    spark(folder.path())
+        .args(["train", "--task", "nowhere"])
+        .assert()
+        .failure()
+        .stderr(predicate::str::contains("not one of mnist, japanese-vowels"));
+}
+
+#[test]
+fn a_layer_that_never_spikes_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    spark(folder.path())
+        .args(["train", "--threshold", "1000"])
+        .args(SMALL)
+        .assert()
+        .success()
+        .stderr(predicate::str::contains("spiking layer 0 is silent"));
+}
+
+#[test]
 fn all_problems_of_a_configuration_are_shown() {
     let folder = tempfile::tempdir().unwrap();
     spark(folder.path())

@@ -160,6 +160,10 @@ macro_rules! map_kind {
     };
 }
 
+impl Load {
+    map_kind!(exchange_float, burn::tensor::Float);
+}
+
 impl ModuleMapper for Load {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.path.enter(name, container);
@@ -169,7 +173,17 @@ impl ModuleMapper for Load {
         self.path.exit(container);
     }
 
-    map_kind!(map_float, burn::tensor::Float);
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        self.exchange_float(param).map(|tensor| {
+            // A layout in memory other than that of a fresh parameter, such as a transposed view, would make the
+            // same products round in another way: a run would not go on bit for bit.
+            let learned = tensor.is_require_grad();
+            let device = tensor.device();
+            let plain = Tensor::from_data(tensor.into_data(), &device);
+            if learned { plain.require_grad() } else { plain }
+        })
+    }
+
     map_kind!(map_int, Int);
     map_kind!(map_bool, Bool);
 }

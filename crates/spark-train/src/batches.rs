@@ -41,6 +41,11 @@ impl Batch {
         self.encoded.lengths()
     }
 
+    /// Number of inputs that are not 0, over all steps and samples.
+    pub fn active(&self) -> usize {
+        self.encoded.active()
+    }
+
     /// Input `[time, batch, inputs]` and labels `[batch]` on a device.
     pub fn into_tensors(self, device: &Device) -> (Tensor<3>, Tensor<1, Int>) {
         let labels: Vec<i32> = self.labels.into_iter().map(i32::from).collect();

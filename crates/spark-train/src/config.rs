@@ -6,8 +6,10 @@ use spark_core::Problems;
 use spark_nn::layers::{LeakyConfig, NetworkConfig};
 use std::path::PathBuf;
 
-use crate::data::{self, Split};
-use crate::{Encoder, Encoding, Evaluator, GradientClip, Loss, OptimizerConfig, Schedule, TrainError};
+use crate::data::{DataError, Task, TaskData};
+use crate::{
+    Encoder, Encoding, Evaluator, GradientClip, Guard, Loss, OptimizerConfig, Penalty, Schedule, TrainError,
+};
 
 /// Inputs per batch over all steps: 64 GiB of numbers.
 const MAX_INPUTS: usize = 1 << 34;
@@ -26,16 +28,18 @@ const MAX_INPUTS: usize = 1 << 34;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Where the images come from.
+    /// What is to be learned, and where the samples come from.
     pub data: DataConfig,
     /// The network.
     pub network: NetworkConfig,
-    /// Time steps per image.
+    /// Time steps for which each frame is shown: those of an image, one or more for each frame of a sequence.
     pub steps: usize,
-    /// From images to input sequences.
+    /// From samples to input sequences.
     pub encoding: Encoding,
     /// What is minimised.
     pub loss: Loss,
+    /// Terms on the activity of the network that are added to the loss.
+    pub penalties: Vec<Penalty>,
     /// Which optimizer.
     pub optimizer: OptimizerConfig,
     /// Learning rate at its full height.
@@ -44,11 +48,13 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// How large gradients are cut; absent for not at all.
     pub clip: Option<GradientClip>,
-    /// Passes over the training images.
+    /// What is done about silent layers and exploding gradients.
+    pub guard: Guard,
+    /// Passes over the training samples.
     pub epochs: usize,
-    /// Images per optimizer step.
+    /// Samples per optimizer step.
     pub batch: usize,
-    /// Fraction of the training images set aside to pick the best epoch, in `[0, 1)`.
+    /// Fraction of the training samples set aside to pick the best epoch, in `[0, 1)`.
     pub validation: f64,
     /// Epochs without a better validation result after which training stops; absent for never.
     pub patience: Option<usize>,
@@ -58,16 +64,29 @@ pub struct TrainConfig {
     pub seed: u64,
 }
 
-/// Where the images come from.
+/// What is to be learned, and where the samples come from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// Folder with a data set in the layout of MNIST; absent for the digits that ship with Spark.
+    /// Which samples are to be told apart.
+    pub task: Task,
+    /// The folder, or file, of a task whose samples are in files.
     pub folder: Option<PathBuf>,
-    /// Use only the first so many training images.
+    /// Use only the first so many training samples.
     pub train_limit: Option<usize>,
-    /// Use only the first so many test images.
+    /// Use only the first so many test samples.
     pub test_limit: Option<usize>,
+}
+
+impl DataConfig {
+    /// Loads the samples; those that are made up or shuffled follow `seed`.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn load(&self, seed: u64) -> Result<TaskData, DataError> {
+        let data = self.task.load(self.folder.as_deref(), seed)?;
+        Ok(data.limited(self.train_limit, self.test_limit))
+    }
 }
 
 impl Default for TrainConfig {
@@ -78,10 +97,12 @@ impl Default for TrainConfig {
             steps: 25,
             encoding: Encoding::default(),
             loss: Loss::default(),
+            penalties: Vec::new(),
             optimizer: OptimizerConfig::default(),
             learning_rate: 2e-3,
             schedule: Schedule::Cosine { floor: 0.0, warmup: 0 },
             clip: None,
+            guard: Guard::default(),
             epochs: 5,
             batch: 128,
             validation: 0.1,
@@ -123,8 +144,13 @@ impl TrainConfig {
         if let Some(GradientClip::Norm { max } | GradientClip::Value { max }) = self.clip {
             problems.positive("clip.max", max);
         }
+        self.data.task.validate("data.task", &mut problems);
         self.encoding.validate("encoding", &mut problems);
         self.loss.validate("loss", &mut problems);
+        for (i, penalty) in self.penalties.iter().enumerate() {
+            penalty.validate(&format!("penalties[{i}]"), &mut problems);
+        }
+        self.guard.validate("guard", &mut problems);
         self.optimizer.validate("optimizer", &mut problems);
         self.schedule.validate("schedule", &mut problems);
         if let Err(network) = self.network.shapes() {
@@ -135,44 +161,54 @@ impl TrainConfig {
         problems.into_result()
     }
 
-    /// Loads the images and checks that they fit the network.
+    /// Loads the samples and checks that they fit the network.
     ///
     /// # Errors
     /// When the configuration is not valid, the data cannot be read, or they do not fit the network.
-    pub fn load_data(&self) -> Result<Split, TrainError> {
+    pub fn load_data(&self) -> Result<TaskData, TrainError> {
         self.validate()?;
-        let mut split = match &self.data.folder {
-            None => data::mnist10k()?,
-            Some(folder) => data::read_split(folder)?,
-        };
-        if let Some(limit) = self.data.train_limit {
-            split.train.truncate(limit);
-        }
-        if let Some(limit) = self.data.test_limit {
-            split.test.truncate(limit);
-        }
+        let data = self.data.load(self.seed)?;
+        self.check_data(&data)?;
+        Ok(data)
+    }
+
+    /// Checks that samples fit the network.
+    ///
+    /// # Errors
+    /// When frames have another size than the network's input, classes are more than its outputs, or a batch
+    /// would be too large.
+    pub fn check_data(&self, data: &TaskData) -> Result<(), TrainError> {
         let (inputs, outputs) = (self.network.inputs(), self.network.outputs()?);
-        let encoded = self.encoding.inputs(split.train.size());
-        if encoded != inputs {
-            let each = encoded / split.train.size().max(1);
+        let frame = data.train.shape();
+        let values: usize = frame.iter().product();
+        let encoded = self.encoding.inputs(values);
+        if encoded != inputs || data.test.shape() != frame {
+            let each = encoded / values.max(1);
+            let more = if each == 1 { String::new() } else { format!(", {each} inputs each,") };
             return Err(TrainError::Mismatch(format!(
-                "images of {}×{} = {} pixels{} for {inputs} inputs",
-                split.train.height,
-                split.train.width,
-                split.train.size(),
-                if each == 1 { String::new() } else { format!(", {each} inputs each,") },
+                "frames of {} = {values} numbers{more} for {inputs} inputs",
+                frame.iter().map(usize::to_string).collect::<Vec<_>>().join("×"),
             )));
         }
-        let highest = split.train.labels.iter().chain(&split.test.labels).max().copied().unwrap_or(0);
+        let steps = self.steps.saturating_mul(data.train.frames().max(data.test.frames()));
+        let numbers = steps.saturating_mul(self.batch).saturating_mul(inputs);
+        if numbers > MAX_INPUTS {
+            return Err(TrainError::Mismatch(format!(
+                "{steps} steps of {} samples are {numbers} inputs in a batch, at most {MAX_INPUTS} are possible",
+                self.batch
+            )));
+        }
+        let labels = data.train.labels().iter().chain(data.test.labels());
+        let highest = labels.max().copied().unwrap_or(0);
         if usize::from(highest) >= outputs {
             return Err(TrainError::Mismatch(format!(
                 "label {highest} for {outputs} outputs (classes from 0)"
             )));
         }
-        Ok(split)
+        Ok(())
     }
 
-    /// How images are encoded.
+    /// How samples are encoded.
     pub fn encoder(&self) -> Encoder {
         Encoder { encoding: self.encoding, steps: self.steps, seed: self.seed }
     }
@@ -235,7 +271,7 @@ mod tests {
             ..Default::default()
         };
         let error = sizes(&[100, 10]).load_data().unwrap_err().to_string();
-        assert!(error.contains("28×28 = 784 pixels for 100 inputs"), "{error}");
+        assert!(error.contains("1×28×28 = 784 numbers for 100 inputs"), "{error}");
         let error = sizes(&[784, 9]).load_data().unwrap_err().to_string();
         assert!(error.contains("label 9 for 9 outputs"), "{error}");
     }

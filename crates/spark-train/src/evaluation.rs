@@ -1,18 +1,18 @@
-//! How good a network is, and what it says about one image.
+//! How good a network is, and what it says about one sample.
 
 use burn::tensor::{Device, Tensor};
 use serde::Serialize;
 use spark_nn::layers::Network;
 use std::sync::Arc;
 
-use crate::data::Images;
+use crate::data::Source;
 use crate::encoding::{Encoder, Purpose};
-use crate::{Batches, Loss};
+use crate::{Activity, Batches, Judged, Loss};
 
 /// The result of [`Evaluator::evaluate`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Evaluation {
-    /// Number of images.
+    /// Number of samples.
     pub samples: usize,
     /// Fraction classified correctly.
     pub accuracy: f64,
@@ -20,7 +20,12 @@ pub struct Evaluation {
     pub loss: f64,
     /// Mean firing rate of each spiking layer in order, spikes per unit and step.
     pub rates: Vec<f64>,
-    /// Images by class (row) and prediction (column).
+    /// What happened in the network.
+    #[serde(skip)]
+    pub activity: Activity,
+    /// Fraction of the units of all spiking layers that are silent at a step.
+    pub sparsity: f64,
+    /// Samples by class (row) and prediction (column).
     pub confusion: Vec<Vec<u32>>,
 }
 
@@ -37,51 +42,62 @@ pub struct Prediction {
     pub rates: Vec<f64>,
 }
 
-/// How a network is shown images and how its answer is read.
+/// How a network is shown samples and how its answer is read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluator {
-    /// From images to input sequences.
+    /// From samples to input sequences.
     pub encoder: Encoder,
     /// From output sequences to scores.
     pub loss: Loss,
-    /// Images at a time.
+    /// Samples at a time.
     pub batch: usize,
 }
 
 impl Evaluator {
-    /// Classifies the images of the given indices and compares with their labels.
+    /// Classifies the samples of the given indices and compares with their labels.
     ///
-    /// `network` is on `device`, without autodiff. `goes_on` is told after each batch how many images are
+    /// `network` is on `device`, without autodiff. `goes_on` is told after each batch how many samples are
     /// through; when it returns `false` the evaluation stops and there is no result.
-    pub fn evaluate(
+    pub fn evaluate<S: Source + ?Sized>(
         &self,
         network: &Network,
-        images: &Arc<Images>,
+        data: &Arc<S>,
         indices: &[usize],
         device: &Device,
         mut goes_on: impl FnMut(usize) -> bool,
     ) -> Option<Evaluation> {
         let mut sums = Sums::default();
-        let (images, order) = (Arc::clone(images), indices.to_vec());
-        let truth: Vec<u8> = order.iter().map(|&index| images.labels[index]).collect();
-        for batch in Batches::new(images, order, self.encoder, Purpose::Evaluate, self.batch) {
+        let (source, order) = (Arc::clone(data), indices.to_vec());
+        let truth: Vec<u8> = order.iter().map(|&index| data.labels()[index]).collect();
+        for batch in Batches::new(source, order, self.encoder, Purpose::Evaluate, self.batch) {
             let truth = &truth[sums.samples..sums.samples + batch.len()];
+            let (lengths, active) = (batch.lengths().to_vec(), batch.active());
             let (input, labels) = batch.into_tensors(device);
-            let output = network.forward(input, None);
-            let scores = self.loss.scores(&output);
-            let loss: f32 = self.loss.forward(scores.clone(), labels).into_scalar();
-            sums.add(truth, &classes(&floats(scores.clone()), scores.dims()[1]), loss, &output.rates());
+            let output = network.forward(input, None).until(&lengths);
+            sums.units = output.spikes.iter().map(|spikes| spikes.dims()[2]).collect();
+            sums.steps = output.output.dims()[0];
+            sums.input += active as f64;
+            let Judged { scores, loss } = self.loss.judge(&output, labels);
+            let count = scores.dims()[1];
+            sums.add(truth, &classes(&floats(scores), count), loss.into_scalar(), &output.rates());
             if !goes_on(sums.samples) {
                 return None;
             }
         }
-        Some(sums.finish())
+        Some(sums.finish(self.encoder.encoding.spikes(data.spikes())))
     }
 
-    /// What the network says about image `index`.
-    pub fn predict(&self, network: &Network, images: &Images, index: usize, device: &Device) -> Prediction {
-        let input = self.encoder.encode(images, &[index], Purpose::Evaluate).into_tensor(device);
-        let output = network.forward(input, None);
+    /// What the network says about sample `index`.
+    pub fn predict<S: Source + ?Sized>(
+        &self,
+        network: &Network,
+        data: &S,
+        index: usize,
+        device: &Device,
+    ) -> Prediction {
+        let encoded = self.encoder.encode(data, &[index], Purpose::Evaluate);
+        let lengths = encoded.lengths().to_vec();
+        let output = network.forward(encoded.into_tensor(device), None).until(&lengths);
         let scores = floats(self.loss.scores(&output));
         Prediction { class: argmax(&scores), counts: floats(output.counts()), rates: output.rates(), scores }
     }
@@ -108,6 +124,12 @@ struct Sums {
     correct: usize,
     loss: f64,
     rates: Vec<f64>,
+    /// Units of each spiking layer.
+    units: Vec<usize>,
+    /// Steps of a batch.
+    steps: usize,
+    /// Inputs that were not 0.
+    input: f64,
     confusion: Vec<Vec<u32>>,
 }
 
@@ -130,13 +152,19 @@ impl Sums {
         }
     }
 
-    fn finish(self) -> Evaluation {
+    fn finish(self, input_spikes: bool) -> Evaluation {
         let samples = self.samples.max(1) as f64;
+        let rates: Vec<f64> = self.rates.into_iter().map(|sum| sum / samples).collect();
+        let spikes = |(rate, units): (&f64, &usize)| rate * (units * self.steps) as f64;
+        let layers: Vec<f64> = rates.iter().zip(&self.units).map(spikes).collect();
+        let possible = (self.units.iter().sum::<usize>() * self.steps).max(1) as f64;
         Evaluation {
             samples: self.samples,
             accuracy: self.correct as f64 / samples,
             loss: self.loss / samples,
-            rates: self.rates.into_iter().map(|sum| sum / samples).collect(),
+            rates,
+            sparsity: 1.0 - layers.iter().sum::<f64>() / possible,
+            activity: Activity { input: self.input / samples, input_spikes, layers },
             confusion: self.confusion,
         }
     }
@@ -151,9 +179,13 @@ mod tests {
         let mut sums = Sums::default();
         sums.add(&[0, 1, 1], &[0, 1, 0], 1.0, &[0.1]);
         sums.add(&[2], &[2], 5.0, &[0.5]);
-        let evaluation = sums.finish();
+        (sums.units, sums.steps, sums.input) = (vec![10], 5, 12.0);
+        let evaluation = sums.finish(true);
         assert_eq!((evaluation.samples, evaluation.accuracy, evaluation.loss), (4, 0.75, 2.0));
         assert!((evaluation.rates[0] - 0.2).abs() < 1e-12);
+        // 4 samples: 0.2 spikes of 10 units in 5 steps, and 12 inputs among them.
+        assert!((evaluation.activity.layers[0] - 10.0).abs() < 1e-9 && evaluation.activity.input == 3.0);
+        assert!((evaluation.sparsity - 0.8).abs() < 1e-12);
         assert_eq!(evaluation.confusion, [[1, 0, 0], [1, 1, 0], [0, 0, 1]]);
     }
 

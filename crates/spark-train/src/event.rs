@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
+use crate::Cost;
+
 /// One thing that happened; a line of the metrics log and of `spark train --json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -15,7 +17,7 @@ pub enum Event {
         device: String,
         /// Trained and fixed parameters of the network.
         parameters: usize,
-        /// Images trained on, validated with and tested with.
+        /// Samples trained on, validated with and tested with.
         samples: [usize; 3],
         /// Optimizer steps that were done before this start.
         step: u64,
@@ -39,6 +41,13 @@ pub enum Event {
     },
     /// An epoch is done and evaluated.
     Epoch(EpochRecord),
+    /// Something that should not be, such as a layer that never spikes.
+    Warning {
+        /// Steps done.
+        step: u64,
+        /// What it is, and what was done about it.
+        message: String,
+    },
     /// A checkpoint was written.
     Checkpoint {
         /// Steps done.
@@ -52,7 +61,10 @@ impl Event {
     /// Optimizer steps that were done when it happened.
     pub fn step(&self) -> u64 {
         match self {
-            Self::Start { step, .. } | Self::Step { step, .. } | Self::Checkpoint { step, .. } => *step,
+            Self::Start { step, .. }
+            | Self::Step { step, .. }
+            | Self::Warning { step, .. }
+            | Self::Checkpoint { step, .. } => *step,
             Self::Epoch(record) => record.step,
         }
     }
@@ -65,20 +77,26 @@ pub struct EpochRecord {
     pub epoch: usize,
     /// Steps done.
     pub step: u64,
-    /// Mean loss over the training images, as they were seen.
+    /// Mean loss over the training samples, as they were seen.
     pub train_loss: f64,
-    /// Fraction of the training images classified correctly, as they were seen.
+    /// Fraction of the training samples classified correctly, as they were seen.
     pub train_accuracy: f64,
-    /// Fraction of the validation images classified correctly; absent without a validation set.
+    /// Fraction of the validation samples classified correctly; absent without a validation set.
     pub validation_accuracy: Option<f64>,
-    /// Mean loss over the validation images.
+    /// Mean loss over the validation samples.
     pub validation_loss: Option<f64>,
-    /// Fraction of the test images classified correctly.
+    /// Fraction of the test samples classified correctly.
     pub test_accuracy: f64,
-    /// Mean loss over the test images.
+    /// Mean loss over the test samples.
     pub test_loss: f64,
-    /// Mean firing rate of each spiking layer over the test images, spikes per unit and step.
+    /// Mean firing rate of each spiking layer over the test samples, spikes per unit and step.
     pub rates: Vec<f64>,
+    /// Fraction of the units of all spiking layers that are silent at a step, over the test samples.
+    #[serde(default)]
+    pub sparsity: f64,
+    /// Operations and energy of a test sample; absent for networks whose synapses are not known.
+    #[serde(default)]
+    pub cost: Option<Cost>,
     /// Duration of the epoch, evaluation included, in seconds.
     pub seconds: f64,
 }

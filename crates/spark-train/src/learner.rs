@@ -2,9 +2,9 @@
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData, Transaction};
-use spark_nn::layers::{Network, NetworkOutput};
+use spark_nn::layers::{Network, NetworkOutput, Synapses};
 
-use crate::{Loss, Optimizer, gradient_norm};
+use crate::{Judged, Loss, Optimizer, Penalty, gradient_norm};
 
 /// A network with what changes it.
 ///
@@ -35,6 +35,12 @@ pub struct Learner {
     pub optimizer: Optimizer,
     /// What is minimised.
     pub loss: Loss,
+    /// Terms on the activity of the network that are added to it.
+    pub penalties: Vec<Penalty>,
+    /// The synapses that some of them count.
+    synapses: Vec<Synapses>,
+    /// Norm of the gradient above which a step is left out.
+    explode: Option<f64>,
 }
 
 /// What one step found, before it changed the network.
@@ -46,6 +52,8 @@ pub struct StepResult {
     pub gradient_norm: f64,
     /// One score per sample and class, sample after sample.
     pub scores: Vec<f32>,
+    /// Whether the network was left as it was, for a gradient above the limit.
+    pub skipped: bool,
 }
 
 /// The loss or the gradient is not finite; the network is as it was.
@@ -59,7 +67,19 @@ pub struct NotFinite {
 impl Learner {
     /// Puts the three together.
     pub fn new(network: Network, optimizer: Optimizer, loss: Loss) -> Self {
-        Self { network, optimizer, loss }
+        Self { network, optimizer, loss, penalties: Vec::new(), synapses: Vec::new(), explode: None }
+    }
+
+    /// With terms on the activity of the network, whose synapses are `synapses`.
+    #[must_use]
+    pub fn with_penalties(self, penalties: Vec<Penalty>, synapses: Vec<Synapses>) -> Self {
+        Self { penalties, synapses, ..self }
+    }
+
+    /// Leaves out steps whose gradient has a norm above `limit`.
+    #[must_use]
+    pub fn with_limit(self, limit: Option<f64>) -> Self {
+        Self { explode: limit, ..self }
     }
 
     /// One optimizer step on input `[time, batch, inputs]` and labels `[batch]`.
@@ -88,8 +108,12 @@ impl Learner {
     ) -> Result<StepResult, NotFinite> {
         let device: Device = input.device().inner();
         let output = forward(&self.network, input);
-        let scores = self.loss.scores(&output);
-        let loss = self.loss.forward(scores.clone(), labels);
+        let Judged { scores, mut loss } = self.loss.judge(&output, labels);
+        for penalty in &self.penalties {
+            if let Some(term) = penalty.forward(&output, &self.synapses) {
+                loss = loss + term;
+            }
+        }
         // The backward pass keeps what it needs of the spikes in a smaller form.
         drop(output);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
@@ -110,9 +134,13 @@ impl Learner {
                 return Err(NotFinite { what });
             }
         }
+        let scores = scores.iter().collect();
+        if self.explode.is_some_and(|limit| gradient_norm > limit) {
+            return Ok(StepResult { loss, gradient_norm, scores, skipped: true });
+        }
         // Taken out, not cloned: the only holder of a parameter may update it in place.
         let network = std::mem::replace(&mut self.network, Network { layers: Vec::new() });
         self.network = self.optimizer.step(learning_rate, network, gradients, norm).constrained();
-        Ok(StepResult { loss, gradient_norm, scores: scores.iter().collect() })
+        Ok(StepResult { loss, gradient_norm, scores, skipped: false })
     }
 }

@@ -6,20 +6,25 @@
 //! * [`data`]: labelled images, sequences and event recordings from files, and real digits and speech that ship
 //!   with Spark.
 //! * [`Encoding`]: numbers to spike trains; [`Batches`]: samples to input sequences, ahead of time.
-//! * [`Loss`]: spike counts, rates and membrane potentials against labels.
+//! * [`Loss`]: spike counts, rates, times and membrane potentials against labels; [`Penalty`]: how much a network
+//!   may fire.
 //! * [`Optimizer`]: Burn's optimizers over a network, with state that a checkpoint can hold.
-//! * [`Evaluator`]: accuracy, confusion and firing rates.
+//! * [`Evaluator`]: accuracy, confusion and firing rates; [`Cost`]: operations and energy.
+//! * [`Guard`]: silent layers and exploding gradients.
 
 mod batches;
 mod config;
+mod cost;
 pub mod data;
 mod encoding;
 mod error;
 mod evaluation;
 mod event;
+mod guard;
 mod learner;
 mod loss;
 mod optimizer;
+mod penalty;
 mod restore;
 mod run;
 mod schedule;
@@ -27,13 +32,16 @@ mod trainer;
 
 pub use batches::{Batch, Batches};
 pub use config::{DataConfig, TrainConfig};
+pub use cost::{ADD_PJ, Activity, Cost, MULTIPLY_ADD_PJ};
 pub use encoding::{Encoded, Encoder, Encoding, PopulationCode, Purpose};
 pub use error::TrainError;
 pub use evaluation::{Evaluation, Evaluator, Prediction};
 pub use event::{EpochRecord, Event, Observer};
+pub use guard::Guard;
 pub use learner::{Learner, NotFinite, StepResult};
-pub use loss::Loss;
+pub use loss::{Judged, Loss};
 pub use optimizer::{GradientClip, Optimizer, OptimizerConfig, OptimizerState, gradient_norm};
+pub use penalty::Penalty;
 pub use restore::{config_of, restore};
 pub use run::RunFolder;
 pub use schedule::Schedule;

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use spark_io::{Checkpoint, CheckpointError, parameters};
-use spark_nn::layers::Network;
+use spark_nn::layers::{Network, Synapses};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,18 +12,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::batches::shuffled;
-use crate::data::{Images, Split};
+use crate::data::{Source, TaskData};
 use crate::evaluation::classes;
+use crate::guard::{ATTEMPTS, strengthened};
 use crate::restore;
 use crate::run::MetricsLog;
 use crate::{
-    Batches, EpochRecord, Evaluation, Event, Learner, Observer, Optimizer, OptimizerState, Purpose,
+    Batches, Cost, EpochRecord, Evaluation, Event, Learner, Observer, Optimizer, OptimizerState, Purpose,
     RunFolder, TrainConfig, TrainError,
 };
 
 /// Trains one network.
 ///
-/// The order of the images, the spikes they become and the first parameters are functions of the seed;
+/// The order of the samples, the spikes they become and the first parameters are functions of the seed;
 /// where training stands is in [`Progress`], which every checkpoint holds. A run that stops at any step
 /// therefore goes on from its last checkpoint exactly as if it had never stopped.
 ///
@@ -43,13 +44,14 @@ use crate::{
 /// ```
 pub struct Trainer {
     config: TrainConfig,
-    train: Arc<Images>,
-    test: Arc<Images>,
-    /// Indices into `train` that are learned from.
+    data: TaskData,
+    /// Indices of the training samples that are learned from.
     learned: Vec<usize>,
-    /// Indices into `train` that pick the best epoch.
+    /// Indices of the training samples that pick the best epoch.
     held_out: Vec<usize>,
     learner: Learner,
+    /// The synapses of the network, where they are known.
+    synapses: Option<Vec<Synapses>>,
     progress: Progress,
     folder: RunFolder,
     device: Device,
@@ -64,11 +66,11 @@ pub struct Progress {
     pub batch: usize,
     /// Optimizer steps completed.
     pub step: u64,
-    /// Sum of the losses of the images seen in the current epoch.
+    /// Sum of the losses of the samples seen in the current epoch.
     pub loss_sum: f64,
-    /// Images classified correctly in the current epoch.
+    /// Samples classified correctly in the current epoch.
     pub correct: usize,
-    /// Images seen in the current epoch.
+    /// Samples seen in the current epoch.
     pub seen: usize,
     /// The best epoch so far.
     pub best: Option<EpochRecord>,
@@ -114,26 +116,31 @@ impl Trainer {
     /// When the configuration is not valid.
     pub fn new(
         config: TrainConfig,
-        data: Split,
+        data: impl Into<TaskData>,
         folder: RunFolder,
         device: &Device,
     ) -> Result<Self, TrainError> {
         config.validate()?;
+        let data = data.into();
+        config.check_data(&data)?;
         let device = device.clone().autodiff();
         let network = config.network.init(config.seed, &device)?;
+        let synapses = config.network.synapses()?;
         let optimizer = Optimizer::new(&config.optimizer, config.clip);
-        let all: Vec<usize> = (0..data.train.len()).collect();
+        let all: Vec<usize> = (0..data.train.labels().len()).collect();
         let mut learned = shuffled(&all, config.seed, usize::MAX);
         let held_out = learned.split_off(all.len() - (config.validation * all.len() as f64) as usize);
-        if learned.is_empty() || data.test.is_empty() {
-            return Err(TrainError::Mismatch("no images are left to train on or to test with".into()));
+        if learned.is_empty() || data.test.labels().is_empty() {
+            return Err(TrainError::Mismatch("no samples are left to train on or to test with".into()));
         }
         Ok(Self {
-            train: Arc::new(data.train),
-            test: Arc::new(data.test),
+            data,
             learned,
             held_out,
-            learner: Learner::new(network, optimizer, config.loss),
+            learner: Learner::new(network, optimizer, config.loss)
+                .with_penalties(config.penalties.clone(), synapses.clone().unwrap_or_default())
+                .with_limit(config.guard.explode),
+            synapses,
             progress: Progress::default(),
             folder,
             device,
@@ -150,7 +157,7 @@ impl Trainer {
     /// When the configuration is not valid or another one, or the checkpoint does not fit it.
     pub fn resume(
         config: TrainConfig,
-        data: Split,
+        data: impl Into<TaskData>,
         folder: RunFolder,
         device: &Device,
         checkpoint: Checkpoint,
@@ -196,6 +203,7 @@ impl Trainer {
         let mut report = Report { log, observer };
         report.event(&self.start_event())?;
         if self.progress.step == 0 {
+            self.listen(&mut report)?;
             self.save(&self.folder.last(), &mut report)?;
             self.folder.remove_results()?;
         }
@@ -248,7 +256,7 @@ impl Trainer {
             spark: env!("CARGO_PKG_VERSION").to_owned(),
             device: format!("{:?}", self.device),
             parameters: self.learner.network.num_params(),
-            samples: [self.learned.len(), self.held_out.len(), self.test.len()],
+            samples: [self.learned.len(), self.held_out.len(), self.data.test.labels().len()],
             step: self.progress.step,
             steps_per_epoch: self.steps_per_epoch(),
             epochs: self.config.epochs,
@@ -262,7 +270,7 @@ impl Trainer {
         let order = shuffled(&self.learned, self.config.seed, epoch);
         let rest = order[(self.progress.batch * self.config.batch).min(order.len())..].to_vec();
         let (encoder, purpose) = (self.config.encoder(), Purpose::Train(epoch as u32));
-        let batches = Batches::new(Arc::clone(&self.train), rest, encoder, purpose, self.config.batch);
+        let batches = Batches::new(Arc::clone(&self.data.train), rest, encoder, purpose, self.config.batch);
         for batch in batches {
             self.train_step(batch, report)?;
             if stop.load(Ordering::Relaxed) {
@@ -285,6 +293,9 @@ impl Trainer {
             }
         }
         report.event(&Event::Epoch(record.clone()))?;
+        if !self.config.guard.silent(&record.rates).is_empty() {
+            self.listen(report)?;
+        }
         let better = self.progress.best.as_ref().is_none_or(|best| is_better(&record, best));
         self.progress.stale = if better { 0 } else { self.progress.stale + 1 };
         self.progress.latest = Some(record.clone());
@@ -306,10 +317,11 @@ impl Trainer {
         let total = self.steps_per_epoch() * self.config.epochs as u64;
         let rate = self.config.learning_rate * self.config.schedule.factor(self.progress.step, total, epoch);
         let truth = batch.labels().to_vec();
+        let lengths = batch.lengths().to_vec();
         let (input, labels) = batch.into_tensors(&self.device);
         let found = self
             .learner
-            .step(input, labels, rate)
+            .step_by(input, labels, rate, |network, input| network.forward(input, None).until(&lengths))
             .map_err(|error| self.diverged(self.progress.step + 1, error.what))?;
 
         let predicted = classes(&found.scores, found.scores.len() / truth.len());
@@ -326,21 +338,67 @@ impl Trainer {
             loss: found.loss,
             gradient_norm: found.gradient_norm,
             learning_rate: rate,
-        })
+        })?;
+        if found.skipped {
+            let message =
+                format!("the gradient has a norm of {:.3e}: the step is left out", found.gradient_norm);
+            report.event(&Event::Warning { step, message })?;
+        }
+        Ok(())
+    }
+
+    /// Reports layers that are silent on the first batch, and revives them where that is asked for.
+    fn listen(&mut self, report: &mut Report) -> Result<(), TrainError> {
+        let step = self.progress.step;
+        let indices: Vec<usize> = self.learned.iter().copied().take(self.config.batch).collect();
+        let (encoder, batch) = (self.config.encoder(), self.config.batch);
+        let data = Arc::clone(&self.data.train);
+        let Some(batch) = Batches::new(data, indices, encoder, Purpose::Evaluate, batch).next() else {
+            return Ok(());
+        };
+        let (input, _) = batch.into_tensors(&self.device.clone().inner());
+        let silent = |network: &Network| {
+            let rates = network.valid().forward(input.clone(), None).rates();
+            self.config.guard.silent(&rates).first().copied()
+        };
+        let synapses = self.synapses.as_deref().unwrap_or_default();
+        let mut network = self.learner.network.clone();
+        let (mut layer, mut scaled) = (silent(&network), None);
+        for _ in 0..ATTEMPTS {
+            // What is behind a silent layer is silent too: the first one is the one to wake.
+            let Some(first) = layer.filter(|_| self.config.guard.revive) else { break };
+            let Some(stronger) = strengthened(&network, synapses, first) else { break };
+            (network, scaled) = (stronger, Some(first));
+            layer = silent(&network);
+        }
+        if let Some(first) = scaled {
+            let message = format!("spiking layer {first} was silent: the synapses onto it were scaled up");
+            report.event(&Event::Warning { step, message })?;
+            self.learner.network = network;
+        }
+        if let Some(layer) = layer {
+            let message = format!(
+                "spiking layer {layer} is silent, it spikes less than {} times per unit and step \
+                 (guard.revive scales its synapses up)",
+                self.config.guard.silent
+            );
+            report.event(&Event::Warning { step, message })?;
+        }
+        Ok(())
     }
 
     /// Validates and tests; `None` when asked to stop on the way.
     fn judge(&self, start: Instant, goes_on: impl Fn() -> bool) -> Option<EpochRecord> {
         let network = self.learner.network.valid();
         let device = self.device.clone().inner();
-        let evaluate = |images: &Arc<Images>, indices: &[usize]| {
-            self.config.evaluator().evaluate(&network, images, indices, &device, |_| goes_on())
+        let evaluate = |samples: &Arc<dyn Source>, indices: &[usize]| {
+            self.config.evaluator().evaluate(&network, samples, indices, &device, |_| goes_on())
         };
         let validation: Option<Evaluation> = match self.held_out.as_slice() {
             [] => None,
-            held_out => Some(evaluate(&self.train, held_out)?),
+            held_out => Some(evaluate(&self.data.train, held_out)?),
         };
-        let test = evaluate(&self.test, &(0..self.test.len()).collect::<Vec<_>>())?;
+        let test = evaluate(&self.data.test, &(0..self.data.test.labels().len()).collect::<Vec<_>>())?;
         let seen = self.progress.seen.max(1) as f64;
         Some(EpochRecord {
             epoch: self.progress.epoch + 1,
@@ -351,7 +409,9 @@ impl Trainer {
             validation_loss: validation.as_ref().map(|v| v.loss),
             test_accuracy: test.accuracy,
             test_loss: test.loss,
+            cost: self.synapses.as_ref().map(|synapses| Cost::of(synapses, &test.activity)),
             rates: test.rates,
+            sparsity: test.sparsity,
             seconds: start.elapsed().as_secs_f64(),
         })
     }

@@ -37,13 +37,13 @@ pub struct Common {
     json: bool,
 }
 
-/// Options that pick images other than those of the training run.
+/// Options that pick samples other than those of the training run.
 #[derive(clap::Args, Clone)]
 pub struct DataArgs {
-    /// Folder with a data set in the layout of MNIST (default: that of the training run)
-    #[arg(long, value_name = "DIR")]
+    /// Folder or file of the same kind of samples (default: that of the training run)
+    #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// Use only the first N images
+    /// Use only the first N samples
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 }
@@ -52,7 +52,8 @@ impl DataArgs {
     /// Puts these options over those of a training run.
     fn apply(&self, config: &mut TrainConfig) {
         if let Some(folder) = &self.data {
-            config.data = DataConfig { folder: Some(folder.clone()), ..DataConfig::default() };
+            let task = config.data.task.clone();
+            config.data = DataConfig { task, folder: Some(folder.clone()), ..DataConfig::default() };
         }
         if self.limit.is_some() {
             config.data.train_limit = self.limit;

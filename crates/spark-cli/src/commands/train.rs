@@ -7,6 +7,7 @@ use spark::io::Checkpoint;
 use spark::prelude::{Device, Event, Outcome, RunFolder, TrainConfig, Trainer};
 use spark::record::{Chart, Figure, Series};
 use spark::train::config_of;
+use spark::train::data::Task;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,12 +15,12 @@ use super::Common;
 use super::interrupt::{INTERRUPTED, stop_on_ctrl_c};
 use super::train_flags::Flags;
 use super::train_progress::Progress;
-use crate::output::{Output, percent};
+use crate::output::{Output, cost_line, percent};
 
 /// Train a network by surrogate gradient
 ///
 /// Without options: 784-512-10 leaky integrate-and-fire units on the digits that ship with spark, rate
-/// coded over 25 steps. Ctrl-C finishes the step in progress, saves and exits with 130; --resume goes on.
+/// coded over 25 steps. Sequences (--task, --rows) meet a recurrent network and are shown a step a frame. Ctrl-C finishes the step in progress, saves and exits with 130; --resume goes on.
 #[derive(clap::Args)]
 #[command(args_override_self = true)]
 pub struct Args {
@@ -52,7 +53,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         (None, Some(path)) => config::read(path)?,
         (None, None) => TrainConfig::default(),
     };
-    args.flags.apply(&mut config);
+    args.flags.apply(&mut config, resumed.is_some() || args.config.is_some())?;
     config.validate().context("the configuration is not valid")?;
     if args.print_config {
         out.json(&config)?;
@@ -103,7 +104,11 @@ fn trainer(
         Some(path) => RunFolder::create(path, args.overwrite)?,
         None => {
             let folder = config.data.folder.as_deref().and_then(Path::file_name);
-            let name = folder.map_or("mnist10k".into(), |name| name.to_string_lossy());
+            let name = match (folder, &config.data.task) {
+                (Some(folder), _) => folder.to_string_lossy(),
+                (None, Task::Mnist { .. }) => "mnist10k".into(),
+                (None, task) => task.name().into(),
+            };
             RunFolder::numbered("runs".as_ref(), &name)?
         }
     };
@@ -122,6 +127,9 @@ fn report(out: Output, folder: &RunFolder, config: &TrainConfig, outcome: &Outco
             percent(best.test_accuracy),
             outcome.seconds
         ))?;
+        if let Some(cost) = best.cost {
+            out.text(cost_line(best.sparsity, &cost))?;
+        }
     }
     out.text(format_args!("checkpoint  {}", outcome.checkpoint.display()))?;
     out.text(format_args!("curves      {}", folder.curves().display()))?;
@@ -136,6 +144,8 @@ fn report(out: Output, folder: &RunFolder, config: &TrainConfig, outcome: &Outco
         "epochs": latest.map_or(0, |epoch| epoch.epoch),
         "step": outcome.step,
         "rates": best.map(|epoch| &epoch.rates),
+        "sparsity": best.map(|epoch| epoch.sparsity),
+        "cost": best.and_then(|epoch| epoch.cost),
         "seconds": outcome.seconds,
         "seed": config.seed,
         "checkpoint": outcome.checkpoint,
@@ -153,7 +163,7 @@ fn curves(folder: &RunFolder) -> Result<()> {
         match event {
             Event::Step { step, loss, .. } => step_loss.push((step as f64, loss)),
             Event::Epoch(record) => per_epoch.push(record),
-            Event::Start { .. } | Event::Checkpoint { .. } => {}
+            Event::Start { .. } | Event::Warning { .. } | Event::Checkpoint { .. } => {}
         }
     }
     let curve = |name: &str, value: &dyn Fn(&spark::train::EpochRecord) -> Option<(f64, f64)>| Series {

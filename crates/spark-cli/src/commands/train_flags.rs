@@ -5,7 +5,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use spark::core::config;
 use spark::nn::layers::{LeakyConfig, NetworkConfig};
 use spark::prelude::{Encoding, Loss, OptimizerConfig, Reset, Schedule, Surrogate, TrainConfig};
-use spark::train::GradientClip;
+use spark::train::data::Task;
+use spark::train::{GradientClip, TrainError};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -13,23 +14,34 @@ use std::sync::LazyLock;
 #[derive(clap::Args, Clone)]
 #[command(next_help_heading = "Configuration (overrides --config)")]
 pub struct Flags {
-    /// Folder with a data set in the layout of MNIST (default: the digits that ship with spark)
-    #[arg(long, value_name = "DIR")]
+    /// What to learn: mnist (digits), japanese-vowels (speakers) or recall (made-up sequences that need memory),
+    /// which ship with spark; saccades (simulated event camera); or a folder or file: IDX, .ts series, .npz,
+    /// .safetensors, .csv or .npy arrays, folders of PNG pictures or event recordings
+    #[arg(long, value_name = "NAME|PATH", value_parser = task)]
+    task: Option<Chosen>,
+    /// Folder or file with the data of the task; with the default task one in the layout of MNIST
+    #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// Use only the first N training and test images
+    /// Show images row by row, as sequences
+    #[arg(long)]
+    rows: bool,
+    /// Move training images by up to so many pixels
+    #[arg(long, value_name = "PIXELS")]
+    shift: Option<u16>,
+    /// Use only the first N training and test samples
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Network: mlp is inputs-512-outputs, conv is 12C5-MP2-64C5-MP2-outputs; or a file of one, as `network` of
-    /// --print-config is written
-    #[arg(long, value_name = "mlp|conv|FILE.json", value_parser = model)]
+    /// Network: mlp is inputs-512-outputs, conv is 12C5-MP2-64C5-MP2-outputs, recurrent is inputs-256-outputs with
+    /// hidden units that hear each other; or a file of one, as `network` of --print-config is written
+    #[arg(long, value_name = "mlp|conv|recurrent|FILE.json", value_parser = model)]
     model: Option<Model>,
-    /// Hidden units of an mlp, layer by layer, such as 512 or 256,128
-    #[arg(long, value_name = "UNITS", value_delimiter = ',', conflicts_with = "model")]
+    /// Hidden units of an mlp or recurrent network, layer by layer, such as 512 or 256,128
+    #[arg(long, value_name = "UNITS", value_delimiter = ',')]
     hidden: Option<Vec<usize>>,
-    /// Time steps per image
+    /// Time steps for which an image, or each frame of a sequence, is shown
     #[arg(long)]
     steps: Option<usize>,
-    /// From images to input sequences
+    /// From samples to input sequences
     #[arg(long, value_enum)]
     encoding: Option<EncodingKind>,
     /// What is minimised
@@ -62,13 +74,13 @@ pub struct Flags {
     /// Scale gradients down to this norm
     #[arg(long, value_name = "NORM")]
     clip_norm: Option<f32>,
-    /// Passes over the training images
+    /// Passes over the training samples
     #[arg(long)]
     epochs: Option<usize>,
-    /// Images per optimizer step
+    /// Samples per optimizer step
     #[arg(long)]
     batch: Option<usize>,
-    /// Fraction of the training images set aside to pick the best epoch
+    /// Fraction of the training samples set aside to pick the best epoch
     #[arg(long, value_name = "FRACTION")]
     validation: Option<f64>,
     /// Stop after so many epochs without a better validation result
@@ -82,10 +94,33 @@ pub struct Flags {
     seed: Option<u64>,
 }
 
+/// A task, and where its files are.
+#[derive(Clone)]
+struct Chosen {
+    task: Task,
+    folder: Option<PathBuf>,
+}
+
+fn task(text: &str) -> Result<Chosen, String> {
+    // Defaults of a task are those of its configuration.
+    let named = |kind: &str| serde_json::from_value(serde_json::json!({ "kind": kind }));
+    let task = match text {
+        "mnist" | "recall" | "saccades" => named(text),
+        "japanese-vowels" | "japanese_vowels" => named("japanese_vowels"),
+        path => {
+            let found = Task::at(Path::new(path)).map(|(task, folder)| Chosen { task, folder: Some(folder) });
+            let expected = "mnist, japanese-vowels, recall, saccades";
+            return found.map_err(|error| format!("not one of {expected}, and no data: {error}"));
+        }
+    };
+    task.map(|task| Chosen { task, folder: None }).map_err(|error| error.to_string())
+}
+
 #[derive(Clone)]
 enum Model {
     Mlp,
     Conv,
+    Recurrent,
     /// As a file describes it.
     Given(Box<NetworkConfig>),
 }
@@ -94,9 +129,10 @@ fn model(text: &str) -> Result<Model, String> {
     match text {
         "mlp" => Ok(Model::Mlp),
         "conv" => Ok(Model::Conv),
+        "recurrent" => Ok(Model::Recurrent),
         file => match config::read(Path::new(file)) {
             Ok(network) => Ok(Model::Given(Box::new(network))),
-            Err(error) => Err(format!("neither mlp nor conv nor a file of a network: {error}")),
+            Err(error) => Err(format!("neither mlp, conv or recurrent nor a file of a network: {error}")),
         },
     }
 }
@@ -114,8 +150,12 @@ enum EncodingKind {
 #[derive(Clone, Copy, ValueEnum)]
 enum LossKind {
     Count,
+    Step,
     Rate,
     Membrane,
+    MeanMembrane,
+    MembraneMse,
+    FirstSpike,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -141,10 +181,15 @@ enum ScheduleKind {
 
 impl Flags {
     /// Puts the flags over a configuration.
-    pub fn apply(&self, config: &mut TrainConfig) {
+    ///
+    /// A network that is not `given`, by a file or a checkpoint, is made to fit the data.
+    ///
+    /// # Errors
+    /// When the data cannot be read.
+    pub fn apply(&self, config: &mut TrainConfig, given: bool) -> Result<(), TrainError> {
         self.apply_data(config);
-        self.apply_network(&mut config.network);
-        set(&mut config.steps, self.steps);
+        self.apply_encoding(config, given);
+        self.apply_network(config, given)?;
         set(&mut config.learning_rate, self.learning_rate);
         set(&mut config.epochs, self.epochs);
         set(&mut config.batch, self.batch);
@@ -157,15 +202,24 @@ impl Flags {
         if let Some(max) = self.clip_norm {
             config.clip = Some(GradientClip::Norm { max });
         }
-        set(&mut config.encoding, self.encoding.map(EncodingKind::config));
         set(&mut config.loss, self.loss.map(LossKind::config));
         set(&mut config.optimizer, self.optimizer.map(OptimizerKind::config));
         set(&mut config.schedule, self.schedule.map(ScheduleKind::config));
+        Ok(())
     }
 
     fn apply_data(&self, config: &mut TrainConfig) {
+        if let Some(Chosen { task, folder }) = &self.task {
+            (config.data.task, config.data.folder) = (task.clone(), folder.clone());
+        }
         if self.data.is_some() {
             config.data.folder.clone_from(&self.data);
+        }
+        if let Task::Mnist { rows, shift, .. } = &mut config.data.task {
+            *rows |= self.rows;
+            set(shift, self.shift);
+        } else if let Task::Pictures { shift, .. } = &mut config.data.task {
+            set(shift, self.shift);
         }
         if self.limit.is_some() {
             config.data.train_limit = self.limit;
@@ -173,23 +227,41 @@ impl Flags {
         }
     }
 
-    fn apply_network(&self, network: &mut NetworkConfig) {
-        // An invalid configuration is reported when it is validated, after the flags.
-        let outputs = network.outputs().unwrap_or(10);
-        let leaky = network.leaky_mut().next().cloned().unwrap_or_default();
-        if let Some(hidden) = &self.hidden {
-            *network = mlp(network.inputs(), hidden, outputs, leaky);
-        } else if let Some(model) = &self.model {
-            *network = match model {
-                Model::Mlp => mlp(network.inputs(), &[512], outputs, leaky),
-                Model::Conv => {
-                    let side = network.inputs().isqrt();
-                    let image = network.input.as_slice().try_into().unwrap_or([1, side, side]);
+    /// Frames of a sequence are shown for a step each, as they are, unless something else is said.
+    fn apply_encoding(&self, config: &mut TrainConfig, given: bool) {
+        if config.data.task.is_temporal() && !given {
+            (config.steps, config.encoding) = (1, Encoding::Direct { gain: 1.0 });
+        }
+        set(&mut config.steps, self.steps);
+        set(&mut config.encoding, self.encoding.map(EncodingKind::config));
+    }
+
+    fn apply_network(&self, config: &mut TrainConfig, given: bool) -> Result<(), TrainError> {
+        let leaky = config.network.leaky_mut().next().cloned().unwrap_or_default();
+        if let Some(Model::Given(network)) = &self.model {
+            config.network = (**network).clone();
+        } else if self.model.is_some() || self.hidden.is_some() || !given {
+            let data = config.data.load(config.seed)?;
+            let (frame, outputs) = (data.train.shape(), data.class_count());
+            let inputs = config.encoding.inputs(frame.iter().product());
+            let hidden = |default: usize| self.hidden.clone().unwrap_or_else(|| vec![default]);
+            let recurrent = || NetworkConfig::recurrent(inputs, &hidden(256), outputs, leaky.clone());
+            config.network = match self.model {
+                Some(Model::Conv) => {
+                    let step = config.encoding.shape(&frame);
+                    let image = step.as_slice().try_into().map_err(|_| {
+                        TrainError::Mismatch(format!(
+                            "--model conv takes images, not frames of the shape {step:?}"
+                        ))
+                    })?;
                     NetworkConfig::conv(image, outputs, leaky)
                 }
-                Model::Given(given) => (**given).clone(),
+                Some(Model::Recurrent) => recurrent(),
+                None if config.data.task.is_temporal() => recurrent(),
+                _ => mlp(inputs, &hidden(512), outputs, leaky),
             };
         }
+        let network = &mut config.network;
         for leaky in network.leaky_mut() {
             set(&mut leaky.decay, self.decay);
             set(&mut leaky.threshold, self.threshold);
@@ -199,6 +271,7 @@ impl Flags {
                 (leaky.learn_decay, leaky.learn_threshold, leaky.per_unit) = (true, true, true);
             }
         }
+        Ok(())
     }
 }
 
@@ -243,8 +316,12 @@ impl LossKind {
     fn config(self) -> Loss {
         match self {
             Self::Count => Loss::CountCrossEntropy {},
+            Self::Step => Loss::StepCrossEntropy {},
             Self::Rate => Loss::RateMse { correct: 0.8, incorrect: 0.2 },
             Self::Membrane => Loss::MembraneCrossEntropy {},
+            Self::MeanMembrane => Loss::MeanMembraneCrossEntropy {},
+            Self::MembraneMse => Loss::MembraneMse { correct: 1.0, incorrect: 0.0 },
+            Self::FirstSpike => Loss::FirstSpikeCrossEntropy {},
         }
     }
 }

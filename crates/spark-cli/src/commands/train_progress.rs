@@ -40,7 +40,7 @@ impl Progress {
                 let [train, validation, test] = samples;
                 self.out.text(format_args!(
                     "{parameters} parameters, {train} training, {validation} validation and {test} test \
-                     images, {device}"
+                     samples, {device}"
                 ))
             }
             Event::Step { step, epoch, loss, .. } => {
@@ -63,6 +63,10 @@ impl Progress {
                     record.seconds
                 );
                 self.bar.suspend(|| self.out.text(line))
+            }
+            Event::Warning { message, .. } => {
+                self.bar.suspend(|| eprintln!("warning: {message}"));
+                Ok(())
             }
             Event::Checkpoint { .. } => Ok(()),
         }

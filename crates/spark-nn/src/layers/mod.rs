@@ -52,6 +52,7 @@ mod state;
 mod synaptic;
 mod temporal;
 mod units;
+mod wiring;
 
 pub use adaptive::{Adaptive, AdaptiveConfig, AdaptiveState};
 pub use alpha::{Alpha, AlphaConfig, AlphaState};
@@ -85,3 +86,4 @@ pub use sequential::{Sequential, SequentialConfig};
 pub use state::{LayerState, NetworkState};
 pub use synaptic::{Synaptic, SynapticConfig, SynapticState};
 pub use temporal::{Stateful, Temporal, step_through};
+pub use wiring::Synapses;

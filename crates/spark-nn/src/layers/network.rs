@@ -1,7 +1,7 @@
 //! Networks: layers one after another.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_core::Problems;
@@ -10,7 +10,8 @@ use super::config::Place;
 use super::member::Asked;
 use super::sequential;
 use super::{
-    Conv2dConfig, DenseConfig, Layer, LayerConfig, LeakyConfig, MaxPool2dConfig, NetworkState, Temporal,
+    Conv2dConfig, DenseConfig, Layer, LayerConfig, LeakyConfig, LeakyIntegratorConfig, MaxPool2dConfig,
+    NetworkState, RecurrentConfig, RecurrentUnitsConfig, Temporal,
 };
 
 /// Configuration of a [`Network`].
@@ -57,9 +58,46 @@ pub struct NetworkOutput {
     pub potential: Tensor<3>,
     /// Where the sequence ended.
     pub state: NetworkState,
+    /// Steps of each sample, where some are shorter than the sequence; see [`until`](Self::until).
+    pub lengths: Option<Vec<usize>>,
 }
 
 impl NetworkOutput {
+    /// The output of a batch whose samples have `lengths` steps; what comes after them does not count.
+    ///
+    /// # Panics
+    /// When there is not one length for each sample.
+    ///
+    /// # Examples
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use spark_nn::layers::{LeakyConfig, NetworkConfig};
+    ///
+    /// let device = Device::flex();
+    /// let network = NetworkConfig::mlp(&[1, 1], LeakyConfig { decay: 0.0, threshold: -1.0, ..Default::default() });
+    /// let output = network.init(1, &device)?.forward(Tensor::zeros([4, 2, 1], &device), None);
+    /// let counts = output.until(&[4, 3]).counts();
+    /// assert_eq!(counts.into_data().try_to_vec::<f32>().unwrap(), [4.0, 3.0]);
+    /// # Ok::<(), spark_core::Problems>(())
+    /// ```
+    #[must_use]
+    pub fn until(self, lengths: &[usize]) -> Self {
+        let [time, batch, _] = self.output.dims();
+        assert_eq!(lengths.len(), batch, "a length for each sample");
+        let shorter = lengths.iter().any(|&length| length < time);
+        Self { lengths: shorter.then(|| lengths.to_vec()), ..self }
+    }
+
+    /// 1 at the steps of a sample and 0 after them, `[time, batch, 1]`; absent where all are as long as the
+    /// sequence.
+    pub fn mask(&self) -> Option<Tensor<3>> {
+        let lengths = self.lengths.as_ref()?;
+        let (time, device) = (self.output.dims()[0], self.output.device());
+        let within = |step: usize| lengths.iter().map(move |&length| f32::from(step < length));
+        let values: Vec<f32> = (0..time).flat_map(within).collect();
+        Some(Tensor::from_data(TensorData::new(values, [time, lengths.len(), 1]), &device))
+    }
+
     /// Mean firing rate of each spiking layer in order, spikes per unit and step; read back to the host.
     pub fn rates(&self) -> Vec<f64> {
         let rate = |spikes: &Tensor<3>| f64::from(spikes.clone().mean().into_scalar::<f32>());
@@ -70,7 +108,11 @@ impl NetworkOutput {
     /// membrane.
     pub fn counts(&self) -> Tensor<2> {
         let [_, batch, units] = self.output.dims();
-        self.output.clone().sum_dim(0).reshape([batch, units])
+        let output = match self.mask() {
+            Some(mask) => self.output.clone() * mask,
+            None => self.output.clone(),
+        };
+        output.sum_dim(0).reshape([batch, units])
     }
 }
 
@@ -102,6 +144,19 @@ impl NetworkConfig {
         Self { input: input.to_vec(), layers }
     }
 
+    /// A recurrent network for sequences: dense synapses onto leaky units that hear each other (all to all), layer
+    /// by layer of `hidden` units, and a dense readout onto leaky integrators.
+    pub fn recurrent(inputs: usize, hidden: &[usize], classes: usize, leaky: LeakyConfig) -> Self {
+        let hidden = hidden.iter().flat_map(|&units| {
+            let recurrent = RecurrentConfig::new(RecurrentUnitsConfig::Leaky(leaky.clone()));
+            [LayerConfig::Dense(DenseConfig::new(units)), LayerConfig::Recurrent(recurrent)]
+        });
+        let integrator = LeakyIntegratorConfig { scale_input: true, ..Default::default() };
+        let readout =
+            [LayerConfig::Dense(DenseConfig::new(classes)), LayerConfig::LeakyIntegrator(integrator)];
+        Self { input: vec![inputs], layers: hidden.chain(readout).collect() }
+    }
+
     /// The shape that leaves each layer; checks every field on the way.
     ///
     /// # Errors
@@ -131,10 +186,13 @@ impl NetworkConfig {
         Ok(Network { layers: sequential::init(&self.layers, &self.input, "", Place { seed, device })? })
     }
 
-    /// The leaky layers, to change them all.
+    /// The leaky layers, recurrent ones too, to change them all.
     pub fn leaky_mut(&mut self) -> impl Iterator<Item = &mut LeakyConfig> {
         self.layers.iter_mut().filter_map(|layer| match layer {
             LayerConfig::Leaky(leaky) => Some(leaky),
+            LayerConfig::Recurrent(RecurrentConfig { units: RecurrentUnitsConfig::Leaky(leaky), .. }) => {
+                Some(leaky)
+            }
             _ => None,
         })
     }
@@ -165,7 +223,7 @@ impl Network {
         let asked = Asked { potential: true, crossings: false };
         let (ran, state) = sequential::run(&self.layers, input, state, asked);
         let potential = ran.potential.unwrap_or_else(|| ran.output.clone());
-        NetworkOutput { output: ran.output, spikes: ran.spikes, potential, state }
+        NetworkOutput { output: ran.output, spikes: ran.spikes, potential, state, lengths: None }
     }
 
     /// The network with learned parameters moved back to where they make sense; see

@@ -187,6 +187,10 @@ impl Source for EventFrames {
         self.bins.count()
     }
 
+    fn spikes(&self) -> bool {
+        self.content == EventContent::Spikes
+    }
+
     fn sample(&self, index: usize, seed: u64, purpose: Purpose) -> Frames<'_> {
         let recording = self.recordings.get(index);
         let frames = match self.augment.of(seed, purpose, index) {

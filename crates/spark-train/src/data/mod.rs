@@ -6,7 +6,10 @@
 //! * [`Sequences`]: `[time, channels…]` of varying length, from UCR/UEA `.ts` files, arrays, speech features
 //!   that ship with Spark, or made up to need memory ([`RecallTask`]).
 //! * [`Recordings`] of event cameras (N-MNIST, [DVS-Gesture](read_gestures)), which [`EventFrames`] puts into frames; [`Saccades`] *simulates* some.
-//! * [`AugmentedImages`], [`EventAugment`]: changes that keep the class, new ones every epoch.
+//! * [`AugmentedImages`], [`EventAugment`]: changes that keep the class, new ones every epoch; [`Rows`] of images
+//!   one after the other, a [`Subset`] of samples.
+//!
+//! A [`Task`] names one of these in a configuration, and loads it.
 
 mod arrays;
 mod augment;
@@ -23,6 +26,8 @@ mod saccades;
 mod sequences;
 mod series;
 mod source;
+mod task;
+mod views;
 
 pub use arrays::{read_arrays, read_labelled_arrays};
 pub use augment::{AugmentedImages, EventAugment};
@@ -39,6 +44,8 @@ pub use saccades::Saccades;
 pub use sequences::{Scaling, Sequences};
 pub use series::{read_series, read_series_split};
 pub use source::{Frames, Source};
+pub use task::{ScalingKind, Task, TaskData};
+pub use views::{Rows, Subset};
 
 use spark_io::FormatError;
 use spark_io::signals::SignalError;
@@ -96,6 +103,12 @@ pub enum DataError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// A task is to be loaded from files, and there is no word of where they are.
+    #[error("the task `{task}` needs the folder of its files (`data.folder`)")]
+    NoFolder {
+        /// The task.
+        task: &'static str,
     },
     /// A file is not what it should be.
     #[error("{}: {message}", path.display())]

@@ -26,12 +26,21 @@ pub struct Sequences {
     ends: Vec<usize>,
     labels: Vec<u8>,
     frames: usize,
+    /// Whether all numbers are 0 or 1.
+    spikes: bool,
 }
 
 impl Sequences {
     /// No sequences yet, of steps of the given shape.
     pub fn new(shape: &[usize]) -> Self {
-        Self { shape: shape.to_vec(), values: Vec::new(), ends: Vec::new(), labels: Vec::new(), frames: 0 }
+        Self {
+            shape: shape.to_vec(),
+            values: Vec::new(),
+            ends: Vec::new(),
+            labels: Vec::new(),
+            frames: 0,
+            spikes: true,
+        }
     }
 
     /// Adds a sequence of class `class`: numbers step by step.
@@ -55,11 +64,23 @@ impl Sequences {
             return Err(format!("{place}: found {found}, expected a finite number"));
         }
         let label = label(class).map_err(|message| format!("sequence {}: {message}", self.len()))?;
+        self.spikes &= values.iter().all(|&value| value == 0.0 || value == 1.0);
         self.values.extend_from_slice(values);
         self.ends.push(self.values.len());
         self.labels.push(label);
         self.frames = self.frames.max(values.len() / width);
         Ok(())
+    }
+
+    /// The sequences of the given indices alone.
+    pub(super) fn only(&self, indices: &[usize]) -> Self {
+        let mut only = Self { frames: self.frames, spikes: self.spikes, ..Self::new(&self.shape) };
+        for &index in indices {
+            only.values.extend_from_slice(self.sequence(index));
+            only.ends.push(only.values.len());
+            only.labels.push(self.labels[index]);
+        }
+        only
     }
 
     /// Number of sequences.
@@ -103,6 +124,7 @@ impl Sequences {
     pub fn scaled(mut self, scaling: &Scaling) -> Self {
         let width = self.width();
         assert_eq!(scaling.factors.len(), width, "a scaling of other steps");
+        self.spikes = false;
         for step in self.values.chunks_exact_mut(width.max(1)) {
             for ((value, offset), factor) in step.iter_mut().zip(&scaling.offsets).zip(&scaling.factors) {
                 *value = (*value - offset) * factor;
@@ -123,6 +145,10 @@ impl Source for Sequences {
 
     fn frames(&self) -> usize {
         self.frames
+    }
+
+    fn spikes(&self) -> bool {
+        self.spikes
     }
 
     fn sample(&self, index: usize, _: u64, _: Purpose) -> Frames<'_> {

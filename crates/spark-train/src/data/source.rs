@@ -69,6 +69,11 @@ pub trait Source: Send + Sync + 'static {
     /// Frames of the longest sample; every batch is as long.
     fn frames(&self) -> usize;
 
+    /// Whether all numbers are spikes: 0 or 1.
+    fn spikes(&self) -> bool {
+        false
+    }
+
     /// Sample `index` as it is under `seed` for `purpose`: whole frames, at most [`frames`](Self::frames), of
     /// the same kind of numbers for every sample.
     fn sample(&self, index: usize, seed: u64, purpose: Purpose) -> Frames<'_>;

@@ -198,6 +198,14 @@ impl Encoding {
         }
     }
 
+    /// Whether it gives spikes, for samples that `spike` themselves or not.
+    pub fn spikes(&self, spike: bool) -> bool {
+        match *self {
+            Self::Direct { gain } => spike && gain == 1.0,
+            _ => true,
+        }
+    }
+
     /// Inputs of a step for frames of `values` numbers.
     pub fn inputs(&self, values: usize) -> usize {
         self.shape(&[values]).iter().product()
@@ -276,6 +284,17 @@ impl Encoded {
     /// Steps of each sample; what follows up to the length of the batch is 0.
     pub fn lengths(&self) -> &[usize] {
         &self.lengths
+    }
+
+    /// Number of inputs that are not 0, over all steps and samples.
+    pub fn active(&self) -> usize {
+        let entries = match &self.content {
+            Content::Spikes(bytes) | Content::Levels { levels: bytes, .. } => {
+                bytes.iter().filter(|&&byte| byte != 0).count()
+            }
+            Content::Currents(values) => values.iter().filter(|&&value| value != 0.0).count(),
+        };
+        entries * self.hold
     }
 }
 

@@ -110,5 +110,11 @@ fn step_by_step(network: &Network, input: Tensor<3>) -> NetworkOutput {
         potentials.extend(last);
     }
     let output: Tensor<3> = Tensor::stack(outputs, 0);
-    NetworkOutput { spikes: vec![output.clone()], output, potential: Tensor::stack(potentials, 0), state }
+    NetworkOutput {
+        spikes: vec![output.clone()],
+        output,
+        potential: Tensor::stack(potentials, 0),
+        state,
+        lengths: None,
+    }
 }
