@@ -1,10 +1,11 @@
 //! One optimizer step.
 
-use burn::optim::GradientsParams;
-use burn::tensor::{Device, Int, Tensor, TensorData, Transaction};
+use burn::tensor::{Int, Tensor, TensorData, Transaction};
+use spark_core::Problems;
 use spark_nn::layers::{Network, NetworkOutput};
 
-use crate::{Loss, Optimizer, gradient_norm};
+use crate::rules::{self, Found};
+use crate::{LearningRule, Loss, Optimizer, gradient_norm};
 
 /// A network with what changes it.
 ///
@@ -35,6 +36,7 @@ pub struct Learner {
     pub optimizer: Optimizer,
     /// What is minimised.
     pub loss: Loss,
+    rule: LearningRule,
 }
 
 /// What one step found, before it changed the network.
@@ -57,9 +59,40 @@ pub struct NotFinite {
 }
 
 impl Learner {
-    /// Puts the three together.
+    /// Puts the three together, to learn by backpropagation through time.
     pub fn new(network: Network, optimizer: Optimizer, loss: Loss) -> Self {
-        Self { network, optimizer, loss }
+        Self { network, optimizer, loss, rule: LearningRule::default() }
+    }
+
+    /// The same, to learn by another rule.
+    ///
+    /// # Errors
+    /// When the fields of the rule are not valid, or when it cannot train the network.
+    ///
+    /// # Examples
+    /// ```
+    /// use burn::tensor::Device;
+    /// use spark_nn::layers::{LeakyConfig, NetworkConfig};
+    /// use spark_train::{Learner, LearningRule, Loss, Optimizer, OptimizerConfig};
+    ///
+    /// let config = NetworkConfig::mlp(&[4, 8, 2], LeakyConfig::default());
+    /// let network = config.init(1, &Device::flex().autodiff())?;
+    /// let optimizer = Optimizer::new(&OptimizerConfig::default(), None);
+    /// let learner = Learner::new(network, optimizer, Loss::default()).with_rule(LearningRule::Ottt {})?;
+    /// assert_eq!(learner.rule(), LearningRule::Ottt {});
+    /// # Ok::<(), spark_core::Problems>(())
+    /// ```
+    pub fn with_rule(self, rule: LearningRule) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        rule.validate("rule", &mut problems);
+        rule.check(&self.network, "network", &mut problems);
+        problems.into_result()?;
+        Ok(Self { rule, ..self })
+    }
+
+    /// What the network learns by.
+    pub fn rule(&self) -> LearningRule {
+        self.rule
     }
 
     /// One optimizer step on input `[time, batch, inputs]` and labels `[batch]`.
@@ -72,10 +105,11 @@ impl Learner {
         labels: Tensor<1, Int>,
         learning_rate: f64,
     ) -> Result<StepResult, NotFinite> {
-        self.step_by(input, labels, learning_rate, |network, input| network.forward(input, None))
+        let found = self.rule.find(&self.network, input, labels, &self.loss);
+        self.apply(found, learning_rate)
     }
 
-    /// As [`step`](Self::step), with another way to run the network.
+    /// As [`step`](Self::step) by backpropagation through time, with another way to run the network.
     ///
     /// # Errors
     /// When the loss or the gradient is not finite.
@@ -86,18 +120,18 @@ impl Learner {
         learning_rate: f64,
         forward: impl Fn(&Network, Tensor<3>) -> NetworkOutput,
     ) -> Result<StepResult, NotFinite> {
-        let device: Device = input.device().inner();
-        let output = forward(&self.network, input);
-        let scores = self.loss.scores(&output);
-        let loss = self.loss.forward(scores.clone(), labels);
-        // The backward pass keeps what it needs of the spikes in a smaller form.
-        drop(output);
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
-        let norm = gradient_norm(&self.network, &gradients, &device);
+        let found = rules::whole(&self.network, input, labels, &self.loss, forward);
+        self.apply(found, learning_rate)
+    }
+
+    /// Changes the network by what a rule found.
+    fn apply(&mut self, found: Found, learning_rate: f64) -> Result<StepResult, NotFinite> {
+        let Found { loss, scores, gradients } = found;
+        let norm = gradient_norm(&self.network, &gradients, &scores.device());
         // One trip to the host for all three.
         let [loss, scores, found_norm] = Transaction::default()
-            .register(loss.inner())
-            .register(scores.inner())
+            .register(loss)
+            .register(scores)
             .register(norm.clone())
             .execute()
             .try_into()

@@ -8,6 +8,7 @@
 //! * [`Encoding`]: numbers to spike trains; [`Batches`]: samples to input sequences, ahead of time.
 //! * [`Loss`]: spike counts, rates and membrane potentials against labels.
 //! * [`Optimizer`]: Burn's optimizers over a network, with state that a checkpoint can hold.
+//! * [`LearningRule`]: backpropagation through time, truncated or not, and rules that learn online.
 //! * [`Evaluator`]: accuracy, confusion and firing rates.
 
 mod batches;
@@ -21,6 +22,7 @@ mod learner;
 mod loss;
 mod optimizer;
 mod restore;
+pub mod rules;
 mod run;
 mod schedule;
 mod trainer;
@@ -35,6 +37,7 @@ pub use learner::{Learner, NotFinite, StepResult};
 pub use loss::Loss;
 pub use optimizer::{GradientClip, Optimizer, OptimizerConfig, OptimizerState, gradient_norm};
 pub use restore::{config_of, restore};
+pub use rules::LearningRule;
 pub use run::RunFolder;
 pub use schedule::Schedule;
 pub use trainer::{Outcome, Progress, Trainer};
