@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use crate::data::{DataError, Task, TaskData};
 use crate::{
-    Encoder, Encoding, Evaluator, GradientClip, Guard, Loss, OptimizerConfig, Penalty, Schedule, TrainError,
+    Encoder, Encoding, Evaluator, GradientClip, Guard, LearningRule, Loss, OptimizerConfig, Penalty,
+    Schedule, TrainError,
 };
 
 /// Inputs per batch over all steps: 64 GiB of numbers.
@@ -38,6 +39,8 @@ pub struct TrainConfig {
     pub encoding: Encoding,
     /// What is minimised.
     pub loss: Loss,
+    /// Which gradients it is minimised by.
+    pub rule: LearningRule,
     /// Terms on the activity of the network that are added to the loss.
     pub penalties: Vec<Penalty>,
     /// Which optimizer.
@@ -54,6 +57,8 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Samples per optimizer step.
     pub batch: usize,
+    /// Samples of a batch that are seen at a time, for less memory; absent for all of them.
+    pub micro_batch: Option<usize>,
     /// Fraction of the training samples set aside to pick the best epoch, in `[0, 1)`.
     pub validation: f64,
     /// Epochs without a better validation result after which training stops; absent for never.
@@ -97,6 +102,7 @@ impl Default for TrainConfig {
             steps: 25,
             encoding: Encoding::default(),
             loss: Loss::default(),
+            rule: LearningRule::default(),
             penalties: Vec::new(),
             optimizer: OptimizerConfig::default(),
             learning_rate: 2e-3,
@@ -105,6 +111,7 @@ impl Default for TrainConfig {
             guard: Guard::default(),
             epochs: 5,
             batch: 128,
+            micro_batch: None,
             validation: 0.1,
             patience: None,
             checkpoint_steps: 500,
@@ -137,6 +144,14 @@ impl TrainConfig {
         if inputs > MAX_INPUTS {
             let found = format!("{} steps of {} images", self.steps, self.batch);
             problems.push("steps", found, format!("at most {MAX_INPUTS} inputs per batch over all steps"));
+        }
+        if let Some(size) = self.micro_batch {
+            problems.positive("micro_batch", size);
+        }
+        self.rule.validate("rule", &mut problems);
+        if !self.penalties.is_empty() && !self.rule.is_backpropagation() {
+            let found = format!("{} with the rule {}", self.penalties.len(), self.rule.name());
+            problems.push("penalties", found, "none: only bptt and tbptt pass gradients of them");
         }
         if let Some(patience) = self.patience {
             problems.positive("patience", patience);

@@ -1,10 +1,11 @@
 //! One optimizer step.
 
-use burn::optim::GradientsParams;
-use burn::tensor::{Device, Int, Tensor, TensorData, Transaction};
+use burn::tensor::{Int, Tensor, TensorData, Transaction};
+use spark_core::Problems;
 use spark_nn::layers::{Network, NetworkOutput, Synapses};
 
-use crate::{Judged, Loss, Optimizer, Penalty, gradient_norm};
+use crate::rules::{self, Aim, Found};
+use crate::{LearningRule, Loss, Optimizer, Penalty, gradient_norm};
 
 /// A network with what changes it.
 ///
@@ -39,6 +40,9 @@ pub struct Learner {
     pub penalties: Vec<Penalty>,
     /// The synapses that some of them count.
     synapses: Vec<Synapses>,
+    rule: LearningRule,
+    /// Samples of a batch at a time.
+    micro_batch: Option<usize>,
     /// Norm of the gradient above which a step is left out.
     explode: Option<f64>,
 }
@@ -65,9 +69,18 @@ pub struct NotFinite {
 }
 
 impl Learner {
-    /// Puts the three together.
+    /// Puts the three together, to learn by backpropagation through time.
     pub fn new(network: Network, optimizer: Optimizer, loss: Loss) -> Self {
-        Self { network, optimizer, loss, penalties: Vec::new(), synapses: Vec::new(), explode: None }
+        Self {
+            network,
+            optimizer,
+            loss,
+            penalties: Vec::new(),
+            synapses: Vec::new(),
+            rule: LearningRule::default(),
+            micro_batch: None,
+            explode: None,
+        }
     }
 
     /// With terms on the activity of the network, whose synapses are `synapses`.
@@ -82,6 +95,43 @@ impl Learner {
         Self { explode: limit, ..self }
     }
 
+    /// Sees `size` samples of a batch at a time: less memory, the same step but for rounding.
+    #[must_use]
+    pub fn with_micro_batch(self, size: Option<usize>) -> Self {
+        Self { micro_batch: size, ..self }
+    }
+
+    /// The same, to learn by another rule.
+    ///
+    /// # Errors
+    /// When the fields of the rule are not valid, or when it cannot train the network.
+    ///
+    /// # Examples
+    /// ```
+    /// use burn::tensor::Device;
+    /// use spark_nn::layers::{LeakyConfig, NetworkConfig};
+    /// use spark_train::{Learner, LearningRule, Loss, Optimizer, OptimizerConfig};
+    ///
+    /// let config = NetworkConfig::mlp(&[4, 8, 2], LeakyConfig::default());
+    /// let network = config.init(1, &Device::flex().autodiff())?;
+    /// let optimizer = Optimizer::new(&OptimizerConfig::default(), None);
+    /// let learner = Learner::new(network, optimizer, Loss::default()).with_rule(LearningRule::Ottt {})?;
+    /// assert_eq!(learner.rule(), LearningRule::Ottt {});
+    /// # Ok::<(), spark_core::Problems>(())
+    /// ```
+    pub fn with_rule(self, rule: LearningRule) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        rule.validate("rule", &mut problems);
+        rule.check(&self.network, "network", &mut problems);
+        problems.into_result()?;
+        Ok(Self { rule, ..self })
+    }
+
+    /// What the network learns by.
+    pub fn rule(&self) -> LearningRule {
+        self.rule
+    }
+
     /// One optimizer step on input `[time, batch, inputs]` and labels `[batch]`.
     ///
     /// # Errors
@@ -92,10 +142,32 @@ impl Learner {
         labels: Tensor<1, Int>,
         learning_rate: f64,
     ) -> Result<StepResult, NotFinite> {
-        self.step_by(input, labels, learning_rate, |network, input| network.forward(input, None))
+        let lengths = vec![input.dims()[0]; labels.dims()[0]];
+        self.step_until(input, labels, &lengths, learning_rate)
     }
 
-    /// As [`step`](Self::step), with another way to run the network.
+    /// As [`step`](Self::step), with samples of `lengths` steps: what comes after them does not count.
+    ///
+    /// # Errors
+    /// When the loss or the gradient is not finite.
+    pub fn step_until(
+        &mut self,
+        input: Tensor<3>,
+        labels: Tensor<1, Int>,
+        lengths: &[usize],
+        learning_rate: f64,
+    ) -> Result<StepResult, NotFinite> {
+        let aim = self.aim(Some(lengths));
+        let found = match self.micro_batch {
+            Some(size) if size < lengths.len() => {
+                rules::micro::find(self.rule, &self.network, input, labels, aim, size)
+            }
+            _ => self.rule.find(&self.network, input, labels, aim),
+        };
+        self.apply(found, learning_rate)
+    }
+
+    /// As [`step`](Self::step) by backpropagation through time, with another way to run the network.
     ///
     /// # Errors
     /// When the loss or the gradient is not finite.
@@ -106,22 +178,22 @@ impl Learner {
         learning_rate: f64,
         forward: impl Fn(&Network, Tensor<3>) -> NetworkOutput,
     ) -> Result<StepResult, NotFinite> {
-        let device: Device = input.device().inner();
-        let output = forward(&self.network, input);
-        let Judged { scores, mut loss } = self.loss.judge(&output, labels);
-        for penalty in &self.penalties {
-            if let Some(term) = penalty.forward(&output, &self.synapses) {
-                loss = loss + term;
-            }
-        }
-        // The backward pass keeps what it needs of the spikes in a smaller form.
-        drop(output);
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
-        let norm = gradient_norm(&self.network, &gradients, &device);
+        let found = rules::whole(&self.network, input, labels, self.aim(None), forward);
+        self.apply(found, learning_rate)
+    }
+
+    fn aim<'a>(&'a self, lengths: Option<&'a [usize]>) -> Aim<'a> {
+        Aim { loss: &self.loss, penalties: &self.penalties, synapses: &self.synapses, lengths }
+    }
+
+    /// Changes the network by what a rule found.
+    fn apply(&mut self, found: Found, learning_rate: f64) -> Result<StepResult, NotFinite> {
+        let Found { loss, scores, gradients } = found;
+        let norm = gradient_norm(&self.network, &gradients, &scores.device());
         // One trip to the host for all three.
         let [loss, scores, found_norm] = Transaction::default()
-            .register(loss.inner())
-            .register(scores.inner())
+            .register(loss)
+            .register(scores)
             .register(norm.clone())
             .execute()
             .try_into()

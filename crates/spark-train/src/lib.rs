@@ -9,6 +9,7 @@
 //! * [`Loss`]: spike counts, rates, times and membrane potentials against labels; [`Penalty`]: how much a network
 //!   may fire.
 //! * [`Optimizer`]: Burn's optimizers over a network, with state that a checkpoint can hold.
+//! * [`LearningRule`]: backpropagation through time, truncated or not, and rules that learn online.
 //! * [`Evaluator`]: accuracy, confusion and firing rates; [`Cost`]: operations and energy.
 //! * [`Guard`]: silent layers and exploding gradients.
 
@@ -26,6 +27,7 @@ mod loss;
 mod optimizer;
 mod penalty;
 mod restore;
+pub mod rules;
 mod run;
 mod schedule;
 mod trainer;
@@ -43,6 +45,7 @@ pub use loss::{Judged, Loss};
 pub use optimizer::{GradientClip, Optimizer, OptimizerConfig, OptimizerState, gradient_norm};
 pub use penalty::Penalty;
 pub use restore::{config_of, restore};
+pub use rules::LearningRule;
 pub use run::RunFolder;
 pub use schedule::Schedule;
 pub use trainer::{Outcome, Progress, Trainer};

@@ -139,7 +139,9 @@ impl Trainer {
             held_out,
             learner: Learner::new(network, optimizer, config.loss)
                 .with_penalties(config.penalties.clone(), synapses.clone().unwrap_or_default())
-                .with_limit(config.guard.explode),
+                .with_limit(config.guard.explode)
+                .with_micro_batch(config.micro_batch)
+                .with_rule(config.rule)?,
             synapses,
             progress: Progress::default(),
             folder,
@@ -203,7 +205,10 @@ impl Trainer {
         let mut report = Report { log, observer };
         report.event(&self.start_event())?;
         if self.progress.step == 0 {
-            self.listen(&mut report)?;
+            // Without a hand for it a network is left to find its own way in the first epoch.
+            if self.config.guard.revive {
+                self.listen(&mut report)?;
+            }
             self.save(&self.folder.last(), &mut report)?;
             self.folder.remove_results()?;
         }
@@ -321,7 +326,7 @@ impl Trainer {
         let (input, labels) = batch.into_tensors(&self.device);
         let found = self
             .learner
-            .step_by(input, labels, rate, |network, input| network.forward(input, None).until(&lengths))
+            .step_until(input, labels, &lengths, rate)
             .map_err(|error| self.diverged(self.progress.step + 1, error.what))?;
 
         let predicted = classes(&found.scores, found.scores.len() / truth.len());

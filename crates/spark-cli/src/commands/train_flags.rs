@@ -6,7 +6,7 @@ use spark::core::config;
 use spark::nn::layers::{LeakyConfig, NetworkConfig};
 use spark::prelude::{Encoding, Loss, OptimizerConfig, Reset, Schedule, Surrogate, TrainConfig};
 use spark::train::data::Task;
-use spark::train::{GradientClip, TrainError};
+use spark::train::{GradientClip, LearningRule, TrainError};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -47,6 +47,9 @@ pub struct Flags {
     /// What is minimised
     #[arg(long, value_enum)]
     loss: Option<LossKind>,
+    /// Learning rule: backpropagation through time, truncated (10 steps), or a rule that learns online
+    #[arg(long, value_parser = rules())]
+    rule: Option<LearningRule>,
     /// Membrane decay per step of every leaky layer, 0 to 1
     #[arg(long)]
     decay: Option<f32>,
@@ -80,6 +83,12 @@ pub struct Flags {
     /// Samples per optimizer step
     #[arg(long)]
     batch: Option<usize>,
+    /// Samples of a batch at a time, for less memory
+    #[arg(long, value_name = "SAMPLES")]
+    micro_batch: Option<usize>,
+    /// Wake layers that never spike: scale up the synapses onto them
+    #[arg(long)]
+    revive: bool,
     /// Fraction of the training samples set aside to pick the best epoch
     #[arg(long, value_name = "FRACTION")]
     validation: Option<f64>,
@@ -196,6 +205,11 @@ impl Flags {
         set(&mut config.validation, self.validation);
         set(&mut config.checkpoint_steps, self.checkpoint_steps);
         set(&mut config.seed, self.seed);
+        set(&mut config.rule, self.rule);
+        config.guard.revive |= self.revive;
+        if self.micro_batch.is_some() {
+            config.micro_batch = self.micro_batch;
+        }
         if self.patience.is_some() {
             config.patience = self.patience;
         }
@@ -296,6 +310,13 @@ fn surrogates() -> impl TypedValueParser<Value = Surrogate> {
     PossibleValuesParser::new(values).try_map(|name| {
         let name = name.replace('-', "_");
         Surrogate::PRESETS.into_iter().find(|preset| preset.name() == name).ok_or("no such surrogate")
+    })
+}
+
+/// Every learning rule, by its name.
+fn rules() -> impl TypedValueParser<Value = LearningRule> {
+    PossibleValuesParser::new(LearningRule::PRESETS.map(LearningRule::name)).try_map(|name| {
+        LearningRule::PRESETS.into_iter().find(|rule| rule.name() == name).ok_or("no such rule")
     })
 }
 

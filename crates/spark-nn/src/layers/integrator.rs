@@ -104,6 +104,7 @@ impl Scanned for LeakyIntegrator {
             current_delay: false,
             given_back: false,
             zero_whole: false,
+            window: None,
         }
     }
 

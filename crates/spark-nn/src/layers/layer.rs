@@ -31,6 +31,15 @@ macro_rules! layers {
             $($(#[$doc])* $layer($layer),)*
         }
 
+        impl Layer {
+            /// The name of the kind of layer, such as `Leaky`.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$layer(_) => stringify!($layer),)*
+                }
+            }
+        }
+
         impl Member for Layer {
             fn begin(&self, batch: usize, device: &Device) -> LayerState {
                 match self {

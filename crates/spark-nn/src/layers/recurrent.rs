@@ -50,7 +50,7 @@ pub enum RecurrentUnits {
     Adaptive(Adaptive),
 }
 
-macro_rules! each {
+macro_rules! each_recurrent {
     ($value:expr, $units:ident => $result:expr) => {
         match $value {
             RecurrentUnits::Leaky($units) => $result,
@@ -62,6 +62,8 @@ macro_rules! each {
         }
     };
 }
+
+pub(super) use each_recurrent;
 
 /// Configuration of [`Recurrent`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -199,8 +201,8 @@ impl Recurrent {
         self.bounded()
     }
 
-    /// The input of the units, `[batch, units]`.
-    fn drive(&self, input: Tensor<2>, spikes: Tensor<2>) -> Tensor<2> {
+    /// The input of the units, `[…, units]`, from what comes in and the spikes that they hear.
+    pub(super) fn drive<const D: usize>(&self, input: Tensor<D>, spikes: Tensor<D>) -> Tensor<D> {
         let input = match &self.recurrent {
             Some(dense) => input + dense.forward(spikes.clone()),
             None => input,
@@ -217,12 +219,12 @@ impl Temporal for Recurrent {
 
     fn initial_state(&self, batch: usize, device: &Device) -> RecurrentState {
         let spikes = Tensor::zeros([batch, self.count], device);
-        RecurrentState { spikes, units: each!(&self.units, units => units.begin(batch, device)) }
+        RecurrentState { spikes, units: each_recurrent!(&self.units, units => units.begin(batch, device)) }
     }
 
     fn step(&self, input: Tensor<2>, state: RecurrentState) -> (Tensor<2>, RecurrentState) {
         let input = self.drive(input, state.spikes);
-        let (spikes, units) = each!(&self.units, units => units.advance(input, state.units));
+        let (spikes, units) = each_recurrent!(&self.units, units => units.advance(input, state.units));
         (spikes.clone(), RecurrentState { spikes, units })
     }
 
@@ -244,7 +246,7 @@ impl Recurrent {
         let (mut spikes, mut potentials) = (Vec::new(), Vec::new());
         for input in steps(&input) {
             let input = self.drive(input, state.spikes).unsqueeze();
-            let ran = each!(&self.units, units => units.run(input, state.units, asked));
+            let ran = each_recurrent!(&self.units, units => units.run(input, state.units, asked));
             potentials.extend(ran.potential);
             state = RecurrentState { spikes: ran.output.clone().squeeze_dim(0), units: ran.state };
             spikes.push(ran.output);

@@ -28,6 +28,8 @@ pub(super) struct Conventions {
     pub given_back: bool,
     /// Whether a delayed reset to zero takes the input of its own step along, as snnTorch does in most units.
     pub zero_whole: bool,
+    /// Steps after which the gradient of the state is cut; `None` for never.
+    pub window: Option<usize>,
 }
 
 /// What a step gives.
@@ -127,6 +129,7 @@ macro_rules! unit_config {
                     current_delay: false,
                     given_back: self.snntorch_reset && !self.reset_delay,
                     zero_whole: self.snntorch_reset,
+                    window: None,
                 }
             }
 
@@ -211,6 +214,7 @@ impl Conventions {
             surrogate: self.surrogate,
             current_delay: self.current_delay,
             potential,
+            window: self.window,
             ..Default::default()
         }
     }
@@ -221,7 +225,7 @@ impl Conventions {
     }
 
     /// Whether the scan knows these resets.
-    fn has_scan(&self) -> bool {
+    pub fn has_scan(&self) -> bool {
         let whole = self.zero_whole && self.reset_delay && self.reset == Reset::Zero;
         !(self.gives_back() || whole)
     }
@@ -442,9 +446,20 @@ pub(super) fn run<L: Scanned>(
     state: L::State,
     potential: bool,
 ) -> UnitRun<L::State> {
+    run_by(layer, layer.conventions(), input, state, potential)
+}
+
+/// As [`run`], by other conventions.
+pub(super) fn run_by<L: Scanned>(
+    layer: &L,
+    conventions: Conventions,
+    input: Tensor<3>,
+    state: L::State,
+    potential: bool,
+) -> UnitRun<L::State> {
     let unit = layer.unit();
     let potential = potential || unit.threshold.is_none();
-    let out = layer.conventions().sequence(unit, layer.drive(input), state.into(), potential);
+    let out = conventions.sequence(unit, layer.drive(input), state.into(), potential);
     let output = out.spikes.or_else(|| out.potential.clone());
     UnitRun {
         output: output.expect("a scan gives spikes or the potential that it was asked for"),

@@ -1,0 +1,49 @@
+//! Deep continuous local learning, on whole sequences.
+
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Int, Tensor};
+use spark_core::seed::derive;
+use spark_kernels::{philox::Stream, random, spike_matmul};
+use spark_nn::layers::{Network, Reach};
+
+use super::stages::Stages;
+use super::{Aim, Found, add};
+
+pub(super) fn find(
+    network: &Network,
+    stages: &Stages<'_>,
+    input: Tensor<3>,
+    labels: Tensor<1, Int>,
+    aim: Aim<'_>,
+    seed: u64,
+) -> Found {
+    let (last, hidden) = stages.stages.split_last().expect("at least one stage");
+    let mut spikes = Vec::with_capacity(hidden.len());
+    let mut x = input;
+    for stage in hidden {
+        let output = stage.pass(x).units(Reach::Membrane).output;
+        x = output.clone().detach();
+        spikes.push(output);
+    }
+    let output = stages.output(last.pass(x).units(Reach::Membrane));
+    let classes = output.output.dims()[2];
+    let (whole, scores) = aim.whole(&output, labels.clone());
+
+    let mut sum = aim.mean_of_steps(output, labels.clone());
+    for (index, spikes) in spikes.into_iter().enumerate() {
+        let scores = readout(spikes, classes, derive(seed, &format!("readout.{index}")));
+        sum = sum + aim.mean_of_scores(scores, labels.clone());
+    }
+    let mut gradients = GradientsParams::new();
+    add(network, &mut sum.backward(), &mut gradients);
+    Found { loss: whole, scores, gradients }
+}
+
+/// The scores of a hidden layer in each step, `[time, batch, classes]`.
+fn readout(spikes: Tensor<3>, classes: usize, seed: u64) -> Tensor<3> {
+    let [time, batch, units] = spikes.dims();
+    let device: Device = spikes.device();
+    let uniform = random::uniform([units, classes], Stream::new(seed, 0, 0), &device);
+    let weight = (uniform * 2.0 - 1.0) / (units as f32).sqrt();
+    spike_matmul(spikes.reshape([time * batch, units]), weight).reshape([time, batch, classes])
+}

@@ -1,0 +1,59 @@
+//! Eligibility propagation, on whole sequences.
+
+use burn::optim::GradientsParams;
+use burn::tensor::{Int, Tensor};
+use spark_core::seed::derive;
+use spark_kernels::{philox::Stream, random};
+use spark_nn::layers::{Network, Reach};
+
+use super::stages::Stages;
+use super::{Aim, Feedback, Found, add, gradient_of, seeded};
+
+pub(super) fn find(
+    network: &Network,
+    stages: &Stages<'_>,
+    input: Tensor<3>,
+    labels: Tensor<1, Int>,
+    aim: Aim<'_>,
+    (feedback, seed): (Feedback, u64),
+) -> Found {
+    let (readout, hidden) = stages.stages.split_last().expect("at least one stage");
+    let mut spikes = Vec::with_capacity(hidden.len());
+    let mut x = input;
+    for stage in hidden {
+        let output = stage.pass(x).units(Reach::Membrane).output;
+        x = output.clone().detach();
+        spikes.push(output);
+    }
+
+    let readout = readout.pass(x);
+    let leaf = readout.current.clone().detach().require_grad();
+    let output = stages.output(readout.units_on(leaf.clone(), Reach::Membrane));
+    let (whole, scores) = aim.whole(&output, labels.clone());
+    let mut found = aim.mean_of_steps(output, labels).backward();
+    let mut gradients = GradientsParams::new();
+    add(network, &mut found, &mut gradients);
+    // The gradient of the potential, and what it will be of later steps, as the readout decays: multiplying the
+    // eligibility by this is the same as filtering it and multiplying by the gradient.
+    let error = gradient_of(&leaf, &mut found);
+
+    let mut pseudo = seeded(readout.current.clone(), error.clone());
+    let last = hidden.len().wrapping_sub(1);
+    for (index, spikes) in spikes.into_iter().enumerate() {
+        let signal = match feedback {
+            Feedback::Symmetric if index == last => readout.pull_back(error.clone()),
+            _ => broadcast(error.clone(), spikes.dims()[2], derive(seed, &format!("feedback.{index}"))),
+        };
+        pseudo = pseudo + seeded(spikes, signal);
+    }
+    add(network, &mut pseudo.backward(), &mut gradients);
+    Found { loss: whole, scores, gradients }
+}
+
+/// `[time, batch, outputs]` through fixed random weights to `[time, batch, units]`.
+fn broadcast(error: Tensor<3>, units: usize, seed: u64) -> Tensor<3> {
+    let [time, batch, outputs] = error.dims();
+    let weight = random::normal([outputs, units], Stream::new(seed, 0, 0), &error.device());
+    let signal = error.reshape([time * batch, outputs]).matmul(weight / (outputs as f32).sqrt());
+    signal.reshape([time, batch, units])
+}
