@@ -89,7 +89,7 @@ mod tests {
     fn currents_are_multiplied_and_recurrent_spikes_counted_twice() {
         let synapses =
             NetworkConfig::recurrent(3, &[4], 2, LeakyConfig::default()).synapses().unwrap().unwrap();
-        let activity = Activity { input: 6.0, input_spikes: false, layers: vec![10.0] };
+        let activity = Activity { input: 6.0, input_spikes: false, layers: vec![10.0, 3.0] };
         let cost = Cost::of(&synapses, &activity);
         assert_eq!((cost.multiply_adds, cost.operations), (24.0, 10.0 * (4.0 + 2.0)));
         assert!((cost.energy - (0.9 * 60.0 + 4.6 * 24.0) / 1000.0).abs() < 1e-12);

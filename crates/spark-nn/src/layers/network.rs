@@ -4,14 +4,14 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use spark_core::Problems;
+use spark_core::{Initializer, Problems};
 
 use super::config::Place;
 use super::member::Asked;
 use super::sequential;
 use super::{
-    Conv2dConfig, DenseConfig, Layer, LayerConfig, LeakyConfig, LeakyIntegratorConfig, MaxPool2dConfig,
-    NetworkState, RecurrentConfig, RecurrentUnitsConfig, Temporal,
+    Conv2dConfig, DenseConfig, DropoutConfig, Layer, LayerConfig, LeakyConfig, MaxPool2dConfig, NetworkState,
+    RecurrentConfig, RecurrentUnitsConfig, Temporal,
 };
 
 /// Configuration of a [`Network`].
@@ -144,16 +144,21 @@ impl NetworkConfig {
         Self { input: input.to_vec(), layers }
     }
 
-    /// A recurrent network for sequences: dense synapses onto leaky units that hear each other (all to all), layer
-    /// by layer of `hidden` units, and a dense readout onto leaky integrators.
+    /// A recurrent network for sequences: dense synapses onto leaky units that hear each other (all to all, weakly
+    /// at first) with dropout behind them, layer by layer of `hidden` units, and dense synapses onto leaky units.
     pub fn recurrent(inputs: usize, hidden: &[usize], classes: usize, leaky: LeakyConfig) -> Self {
         let hidden = hidden.iter().flat_map(|&units| {
-            let recurrent = RecurrentConfig::new(RecurrentUnitsConfig::Leaky(leaky.clone()));
-            [LayerConfig::Dense(DenseConfig::new(units)), LayerConfig::Recurrent(recurrent)]
+            let recurrent = RecurrentConfig {
+                weight: Initializer::FanIn { gain: 0.5 },
+                ..RecurrentConfig::new(RecurrentUnitsConfig::Leaky(leaky.clone()))
+            };
+            [
+                LayerConfig::Dense(DenseConfig::new(units)),
+                LayerConfig::Recurrent(recurrent),
+                LayerConfig::Dropout(DropoutConfig { probability: 0.3 }),
+            ]
         });
-        let integrator = LeakyIntegratorConfig { scale_input: true, ..Default::default() };
-        let readout =
-            [LayerConfig::Dense(DenseConfig::new(classes)), LayerConfig::LeakyIntegrator(integrator)];
+        let readout = [LayerConfig::Dense(DenseConfig::new(classes)), LayerConfig::Leaky(leaky.clone())];
         Self { input: vec![inputs], layers: hidden.chain(readout).collect() }
     }
 

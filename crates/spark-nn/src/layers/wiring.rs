@@ -188,14 +188,14 @@ mod tests {
             [
                 ("layers.0", None, Some(0), 12),
                 ("layers.1.recurrent", Some(0), Some(0), 16),
-                ("layers.2", Some(0), None, 8)
+                ("layers.3", Some(0), Some(1), 8)
             ]
         );
         // The spikes of a network are counted in the same order.
         let device = burn::tensor::Device::flex();
         let output =
             config.init(1, &device).unwrap().forward(burn::tensor::Tensor::zeros([2, 1, 3], &device), None);
-        assert_eq!(output.spikes.len(), 1);
+        assert_eq!(output.spikes.len(), 2);
     }
 
     #[test]
