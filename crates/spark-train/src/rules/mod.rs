@@ -34,6 +34,8 @@ mod stages;
 mod steps;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_by_step;
 mod truncated;
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -281,7 +283,9 @@ impl LearningRule {
     ) -> Found {
         let stages = || Stages::of(network, self, "", &mut Problems::default());
         match self {
-            Self::Bptt {} => whole(network, input, labels, loss, |network, input| network.forward(input, None)),
+            Self::Bptt {} => {
+                whole(network, input, labels, loss, |network, input| network.forward(input, None))
+            }
             Self::TruncatedBptt { steps } => truncated::find(network, input, labels, loss, steps),
             Self::Ottt {} => ottt::find(network, &stages(), input, labels, loss),
             Self::Eprop { feedback, seed } => {
@@ -327,6 +331,13 @@ fn add(network: &Network, found: &mut Gradients, gradients: &mut GradientsParams
         }
     }
     network.visit(&mut Add(found, gradients));
+}
+
+/// The gradients of a number, none where nothing in its graph is trained.
+fn backward(number: Tensor<1>) -> Gradients {
+    // Burn goes back through graphs with a leaf only.
+    let leaf = Tensor::zeros([1], &number.device()).require_grad();
+    (number + leaf).backward()
 }
 
 /// The gradient that a leaf of a graph received; zeros where the graph does not reach it.

@@ -5,7 +5,7 @@ use burn::tensor::{Int, Tensor};
 use spark_nn::layers::{Network, Reach};
 
 use super::stages::Stages;
-use super::{Found, add, gradient_of, seeded, steps};
+use super::{Found, add, backward, gradient_of, seeded, steps};
 use crate::Loss;
 
 pub(super) fn find(
@@ -28,7 +28,7 @@ pub(super) fn find(
     let (mut above, units) = passed.pop().expect("at least one stage");
     let output = stages.output(units);
     let (whole, scores) = steps::whole(loss, &output, labels.clone());
-    add(network, &mut steps::mean_loss(loss, output, labels.clone()).backward(), &mut gradients);
+    add(network, &mut backward(steps::mean_loss(loss, output, labels.clone())), &mut gradients);
     if passed.is_empty() {
         return Found { loss: whole, scores, gradients };
     }
@@ -39,7 +39,7 @@ pub(super) fn find(
     let mut delta = gradient_of(&leaf, &mut steps::mean_loss(loss, output, labels).backward());
     while let Some((synapses, units)) = passed.pop() {
         let signal = above.pull_back(delta.clone());
-        add(network, &mut seeded(units.output, signal.clone()).backward(), &mut gradients);
+        add(network, &mut backward(seeded(units.output, signal.clone())), &mut gradients);
         if !passed.is_empty() {
             let leaf = synapses.current.clone().detach().require_grad();
             let alone = synapses.units_on(leaf.clone(), Reach::Step);
