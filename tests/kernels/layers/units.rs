@@ -97,6 +97,14 @@ fn a_sequence_of_other_units_is_a_loop_over_steps() {
 }
 
 #[test]
+fn a_sequence_of_delayed_synapses_is_a_loop_over_steps() {
+    for (max_delay, width) in [(0, 1.0), (3, 0.8), (5, 2.5), (3, 0.0)] {
+        let synapses = json!({"kind": "delayed_dense", "units": 3, "max_delay": max_delay, "width": width});
+        check(&[4], &[synapses, json!({"kind": "leaky", "threshold": 0.3})], [-1.0, 1.0]);
+    }
+}
+
+#[test]
 fn membranes_at_the_threshold_spike_where_they_should() {
     for (name, device) in crate::support::devices() {
         for (at_threshold, expected) in [(false, 0.0), (true, 1.0)] {

@@ -7,11 +7,11 @@ use spark_core::Problems;
 use spark_core::schema::join;
 
 use super::{
-    AdaptiveConfig, AlphaConfig, AvgPool2dConfig, BatchNormConfig, Conv1dConfig, Conv2dConfig, DenseConfig,
-    DropoutConfig, FlattenConfig, GraphConfig, IntegrateAndFireConfig, LapicqueConfig, Layer, LeakyConfig,
-    LeakyIntegratorConfig, MaxPool2dConfig, NeuronsConfig, ParallelConfig, ParametricConfig, PhysicalConfig,
-    RecurrentConfig, ResidualConfig, ScaleConfig, SequentialConfig, SpikingLstmConfig, SumPool2dConfig,
-    SynapticConfig,
+    AdaptiveConfig, AlphaConfig, AvgPool2dConfig, BatchNormConfig, Conv1dConfig, Conv2dConfig,
+    DelayedDenseConfig, DenseConfig, DropoutConfig, FlattenConfig, GraphConfig, IntegrateAndFireConfig,
+    LapicqueConfig, Layer, LeakyConfig, LeakyIntegratorConfig, MaxPool2dConfig, NeuronsConfig,
+    ParallelConfig, ParametricConfig, PhysicalConfig, RecurrentConfig, ResidualConfig, ScaleConfig,
+    SequentialConfig, SpikingLstmConfig, SumPool2dConfig, SynapticConfig,
 };
 
 /// Configuration of one layer of a network.
@@ -20,6 +20,8 @@ use super::{
 pub enum LayerConfig {
     /// Fully connected synapses.
     Dense(DenseConfig),
+    /// Fully connected synapses with learned delays.
+    DelayedDense(DelayedDenseConfig),
     /// One-dimensional convolutional synapses.
     #[serde(rename = "conv1d")]
     Conv1d(Conv1dConfig),
@@ -121,6 +123,7 @@ impl LayerConfig {
         let same = || Some(input.to_vec());
         let shape = match self {
             Self::Dense(config) => Some(vec![config.units]),
+            Self::DelayedDense(config) => Some(vec![config.units]),
             Self::SpikingLstm(config) => Some(vec![config.units]),
             Self::Conv1d(config) => {
                 input.try_into().ok().and_then(|input| config.output_shape(input)).map(Vec::from)
@@ -168,6 +171,7 @@ impl LayerConfig {
     fn validate(&self, path: &str, problems: &mut Problems) {
         match self {
             Self::Dense(config) => config.validate(path, problems),
+            Self::DelayedDense(config) => config.validate(path, problems),
             Self::Conv1d(config) => config.validate(path, problems),
             Self::Conv2d(config) => config.validate(path, problems),
             Self::MaxPool2d(config) => config.validate(path, problems),
@@ -226,6 +230,7 @@ impl LayerConfig {
         let image = || image(input).expect("a shape that was accepted");
         Ok(match self {
             Self::Dense(config) => Layer::Dense(config.init(units, seed, name, device)),
+            Self::DelayedDense(config) => Layer::DelayedDense(config.init(units, seed, name, device)),
             Self::Conv1d(config) => Layer::Conv1d(config.init([input[0], input[1]], seed, name, device)),
             Self::Conv2d(config) => Layer::Conv2d(config.init(image(), seed, name, device)),
             Self::MaxPool2d(config) => Layer::MaxPool2d(config.init(image())),

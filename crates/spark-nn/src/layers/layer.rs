@@ -5,9 +5,9 @@ use burn::tensor::{Device, Tensor};
 
 use super::member::{Asked, Member, Ran};
 use super::{
-    Adaptive, Alpha, AvgPool2d, BatchNorm, Conv1d, Conv2d, Dense, Dropout, Flatten, Graph, IntegrateAndFire,
-    Lapicque, LayerState, Leaky, LeakyIntegrator, MaxPool2d, Neurons, Parallel, Parametric, Physical,
-    Recurrent, Residual, Scale, Sequential, SpikingLstm, SumPool2d, Synaptic, Temporal,
+    Adaptive, Alpha, AvgPool2d, BatchNorm, Conv1d, Conv2d, DelayedDense, Dense, Dropout, Flatten, Graph,
+    IntegrateAndFire, Lapicque, LayerState, Leaky, LeakyIntegrator, MaxPool2d, Neurons, Parallel, Parametric,
+    Physical, Recurrent, Residual, Scale, Sequential, SpikingLstm, SumPool2d, Synaptic, Temporal,
 };
 
 macro_rules! layers {
@@ -71,6 +71,8 @@ macro_rules! layers {
 layers! {
     /// Fully connected synapses.
     Dense,
+    /// Fully connected synapses with learned delays.
+    DelayedDense,
     /// One-dimensional convolutional synapses.
     Conv1d,
     /// Two-dimensional convolutional synapses.

@@ -5,9 +5,9 @@ use burn::tensor::{Device, Tensor};
 use super::state::own;
 use super::units::{Scanned, run};
 use super::{
-    Adaptive, Alpha, AvgPool2d, BatchNorm, Conv1d, Conv2d, Dense, Dropout, Flatten, IntegrateAndFire,
-    Lapicque, LayerState, Leaky, LeakyIntegrator, MaxPool2d, Parallel, Parametric, Scale, SpikingLstm,
-    SumPool2d, Synaptic, Temporal,
+    Adaptive, Alpha, AvgPool2d, BatchNorm, Conv1d, Conv2d, DelayedDense, Dense, Dropout, Flatten,
+    IntegrateAndFire, Lapicque, LayerState, Leaky, LeakyIntegrator, MaxPool2d, Parallel, Parametric, Scale,
+    SpikingLstm, SumPool2d, Synaptic, Temporal,
 };
 
 /// What a container wants besides the output.
@@ -140,6 +140,19 @@ impl Member for Dropout {
     fn run(&self, input: Tensor<3>, state: LayerState, _: Asked) -> Ran {
         let (output, state) = self.sequence(input, own(state));
         Ran::plain(output, state.into())
+    }
+}
+
+impl Member for DelayedDense {
+    with_state!();
+
+    fn run(&self, input: Tensor<3>, state: LayerState, _: Asked) -> Ran {
+        let (output, state) = self.sequence(input, own(state));
+        Ran::plain(output, state.into())
+    }
+
+    fn bounded(self) -> Self {
+        self.constrained()
     }
 }
 

@@ -8,6 +8,7 @@
 //! | layers | what they are |
 //! | --- | --- |
 //! | [`Dense`], [`Conv1d`], [`Conv2d`] | synapses |
+//! | [`DelayedDense`] | synapses with learned delays |
 //! | [`MaxPool2d`], [`AvgPool2d`], [`SumPool2d`], [`Flatten`], [`Scale`] | what changes shapes and sizes |
 //! | [`BatchNorm`], [`Dropout`] | what helps training, with statistics and masks for whole sequences |
 //! | [`Leaky`], [`Lapicque`], [`IntegrateAndFire`], [`Parametric`], [`Synaptic`], [`Adaptive`] | spiking units, a sequence of which is one fused operation |
@@ -27,6 +28,7 @@ mod buffer;
 mod config;
 mod conv1d;
 mod conv2d;
+mod delayed;
 mod dense;
 mod dropout;
 mod flatten;
@@ -62,6 +64,7 @@ pub use buffer::Buffer;
 pub use config::LayerConfig;
 pub use conv1d::{Conv1d, Conv1dConfig};
 pub use conv2d::{Conv2d, Conv2dConfig};
+pub use delayed::{DelayedDense, DelayedDenseConfig, DelayedState, shrunk_width};
 pub use dense::{Dense, DenseConfig};
 pub use dropout::{Dropout, DropoutConfig, DropoutState};
 pub use flatten::{Flatten, FlattenConfig};

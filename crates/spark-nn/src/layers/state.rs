@@ -5,8 +5,8 @@ use spark_core::erased::Planes;
 use spark_core::state::{State, StateMapper};
 
 use super::{
-    AdaptiveState, AlphaState, DropoutState, GraphState, LeakyState, NeuronsState, ParallelState,
-    RecurrentState, SpikingLstmState, SynapticState,
+    AdaptiveState, AlphaState, DelayedState, DropoutState, GraphState, LeakyState, NeuronsState,
+    ParallelState, RecurrentState, SpikingLstmState, SynapticState,
 };
 
 /// What one layer of a container remembers.
@@ -35,6 +35,8 @@ pub enum LayerState {
     SpikingLstm(SpikingLstmState),
     /// The last spikes of [`Recurrent`](super::Recurrent) units and what those remember.
     Recurrent(Box<RecurrentState>),
+    /// The last inputs of a [`DelayedDense`](super::DelayedDense).
+    Delayed(DelayedState),
     /// The mask of a [`Dropout`](super::Dropout).
     Dropout(DropoutState),
     /// One state per layer of a [`Sequential`](super::Sequential).
@@ -60,6 +62,7 @@ impl State for LayerState {
             Self::Parallel(state) => Self::Parallel(state.map(mapper)),
             Self::SpikingLstm(state) => Self::SpikingLstm(state.map(mapper)),
             Self::Recurrent(state) => Self::Recurrent(Box::new(state.map(mapper))),
+            Self::Delayed(state) => Self::Delayed(state.map(mapper)),
             Self::Dropout(state) => Self::Dropout(state.map(mapper)),
             Self::Sequential(state) => Self::Sequential(state.map(mapper)),
             Self::Residual(state) => {
@@ -174,6 +177,7 @@ layer_states! {
     Alpha(AlphaState),
     Parallel(ParallelState),
     SpikingLstm(SpikingLstmState),
+    Delayed(DelayedState),
     Dropout(DropoutState),
     Sequential(NetworkState),
     Graph(GraphState),

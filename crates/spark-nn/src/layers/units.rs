@@ -162,7 +162,7 @@ pub(super) fn parameter(value: f32, learned: bool, length: usize, device: &Devic
 }
 
 /// A learned parameter moved back into `[low, high]`; others stay as they are.
-pub(super) fn project(param: Param<Tensor<1>>, low: f32, high: f32) -> Param<Tensor<1>> {
+pub(super) fn project<const D: usize>(param: Param<Tensor<D>>, low: f32, high: f32) -> Param<Tensor<D>> {
     param.map(|tensor| {
         if !tensor.is_require_grad() {
             return tensor;

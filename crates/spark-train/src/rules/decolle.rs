@@ -7,7 +7,7 @@ use spark_kernels::{philox::Stream, random, spike_matmul};
 use spark_nn::layers::{Network, Reach};
 
 use super::stages::Stages;
-use super::{Aim, Found, add};
+use super::{Aim, Found, add, backward};
 
 pub(super) fn find(
     network: &Network,
@@ -35,15 +35,19 @@ pub(super) fn find(
         sum = sum + aim.mean_of_scores(scores, labels.clone());
     }
     let mut gradients = GradientsParams::new();
-    add(network, &mut sum.backward(), &mut gradients);
+    add(network, &mut backward(sum), &mut gradients);
     Found { loss: whole, scores, gradients }
 }
 
 /// The scores of a hidden layer in each step, `[time, batch, classes]`.
 fn readout(spikes: Tensor<3>, classes: usize, seed: u64) -> Tensor<3> {
     let [time, batch, units] = spikes.dims();
-    let device: Device = spikes.device();
-    let uniform = random::uniform([units, classes], Stream::new(seed, 0, 0), &device);
-    let weight = (uniform * 2.0 - 1.0) / (units as f32).sqrt();
+    let weight = weight(units, classes, seed, &spikes.device());
     spike_matmul(spikes.reshape([time * batch, units]), weight).reshape([time, batch, classes])
+}
+
+/// The weights of a readout, `[units, classes]`.
+pub(super) fn weight(units: usize, classes: usize, seed: u64, device: &Device) -> Tensor<2> {
+    let uniform = random::uniform([units, classes], Stream::new(seed, 0, 0), device);
+    (uniform * 2.0 - 1.0) / (units as f32).sqrt()
 }

@@ -1,13 +1,13 @@
 //! Eligibility propagation, on whole sequences.
 
 use burn::optim::GradientsParams;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use spark_core::seed::derive;
 use spark_kernels::{philox::Stream, random};
 use spark_nn::layers::{Network, Reach};
 
 use super::stages::Stages;
-use super::{Aim, Feedback, Found, add, gradient_of, seeded};
+use super::{Aim, Feedback, Found, add, backward, gradient_of, seeded};
 
 pub(super) fn find(
     network: &Network,
@@ -46,14 +46,18 @@ pub(super) fn find(
         };
         pseudo = pseudo + seeded(spikes, signal);
     }
-    add(network, &mut pseudo.backward(), &mut gradients);
+    add(network, &mut backward(pseudo), &mut gradients);
     Found { loss: whole, scores, gradients }
 }
 
 /// `[time, batch, outputs]` through fixed random weights to `[time, batch, units]`.
 fn broadcast(error: Tensor<3>, units: usize, seed: u64) -> Tensor<3> {
     let [time, batch, outputs] = error.dims();
-    let weight = random::normal([outputs, units], Stream::new(seed, 0, 0), &error.device());
-    let signal = error.reshape([time * batch, outputs]).matmul(weight / (outputs as f32).sqrt());
-    signal.reshape([time, batch, units])
+    let weight = weight(outputs, units, seed, &error.device());
+    error.reshape([time * batch, outputs]).matmul(weight).reshape([time, batch, units])
+}
+
+/// Random feedback weights, `[outputs, units]`.
+pub(super) fn weight(outputs: usize, units: usize, seed: u64, device: &Device) -> Tensor<2> {
+    random::normal([outputs, units], Stream::new(seed, 0, 0), device) / (outputs as f32).sqrt()
 }

@@ -35,6 +35,8 @@ mod ottt;
 mod stages;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_by_step;
 mod truncated;
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -339,6 +341,13 @@ fn add(network: &Network, found: &mut Gradients, gradients: &mut GradientsParams
         }
     }
     network.visit(&mut Add(found, gradients));
+}
+
+/// The gradients of a number, none where nothing in its graph is trained.
+fn backward(number: Tensor<1>) -> Gradients {
+    // Burn goes back through graphs with a leaf only.
+    let leaf = Tensor::zeros([1], &number.device()).require_grad();
+    (number + leaf).backward()
 }
 
 /// The gradient that a leaf of a graph received; zeros where the graph does not reach it.

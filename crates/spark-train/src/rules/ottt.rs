@@ -5,7 +5,7 @@ use burn::tensor::{Int, Tensor};
 use spark_nn::layers::{Network, Reach};
 
 use super::stages::Stages;
-use super::{Aim, Found, add, gradient_of, seeded};
+use super::{Aim, Found, add, backward, gradient_of, seeded};
 
 pub(super) fn find(
     network: &Network,
@@ -27,7 +27,7 @@ pub(super) fn find(
     let (mut above, units) = passed.pop().expect("at least one stage");
     let output = stages.output(units);
     let (whole, scores) = aim.whole(&output, labels.clone());
-    add(network, &mut aim.mean_of_steps(output, labels.clone()).backward(), &mut gradients);
+    add(network, &mut backward(aim.mean_of_steps(output, labels.clone())), &mut gradients);
     if passed.is_empty() {
         return Found { loss: whole, scores, gradients };
     }
@@ -38,7 +38,7 @@ pub(super) fn find(
     let mut delta = gradient_of(&leaf, &mut aim.mean_of_steps(output, labels).backward());
     while let Some((synapses, units)) = passed.pop() {
         let signal = above.pull_back(delta.clone());
-        add(network, &mut seeded(units.output, signal.clone()).backward(), &mut gradients);
+        add(network, &mut backward(seeded(units.output, signal.clone())), &mut gradients);
         if !passed.is_empty() {
             let leaf = synapses.current.clone().detach().require_grad();
             let alone = synapses.units_on(leaf.clone(), Reach::Step);

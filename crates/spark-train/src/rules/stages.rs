@@ -38,7 +38,7 @@ impl<'a> Stages<'a> {
     pub fn of(network: &'a Network, rule: LearningRule, path: &str, problems: &mut Problems) -> Self {
         let mut stages = Self { stages: Vec::new(), tail: Stage::default() };
         stages.add(&network.layers, rule, path, problems);
-        if stages.stages.is_empty() {
+        if stages.stages.is_empty() && problems.list().is_empty() {
             problems.push(join(path, "layers"), "no units", "at least one layer of units");
         }
         stages

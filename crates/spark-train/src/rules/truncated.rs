@@ -4,7 +4,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Int, Tensor};
 use spark_nn::layers::{Network, NetworkOutput};
 
-use super::{Aim, Found, add};
+use super::{Aim, Found, add, backward};
 use crate::Judged;
 
 pub(super) fn find(
@@ -33,7 +33,7 @@ pub(super) fn find(
         };
         let part = (end - start) as f32 / time as f32;
         let seed = if part == 1.0 { loss.clone() } else { loss.clone() * part };
-        add(network, &mut seed.backward(), &mut gradients);
+        add(network, &mut backward(seed), &mut gradients);
         found = Some((loss.inner(), scores.inner()));
     }
     let (loss, scores) = found.expect("a sequence of at least one step");
