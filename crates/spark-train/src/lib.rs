@@ -9,8 +9,10 @@
 //! * [`Loss`]: spike counts, rates and membrane potentials against labels.
 //! * [`Optimizer`]: Burn's optimizers over a network, with state that a checkpoint can hold.
 //! * [`Evaluator`]: accuracy, confusion and firing rates.
+//! * [`TrainedBrain`]: a trained network as a brain that goes on by itself, and learns by local rules.
 
 mod batches;
+mod brain;
 mod config;
 pub mod data;
 mod encoding;
@@ -26,6 +28,7 @@ mod schedule;
 mod trainer;
 
 pub use batches::{Batch, Batches};
+pub use brain::{BrainError, BrainOptions, LocalRule, ThirdFactorOf, TrainedBrain};
 pub use config::{DataConfig, TrainConfig};
 pub use encoding::{Encoded, Encoder, Encoding, PopulationCode, Purpose};
 pub use error::TrainError;

@@ -7,6 +7,7 @@
 //!   that ship with Spark, or made up to need memory ([`RecallTask`]).
 //! * [`Recordings`] of event cameras (N-MNIST, [DVS-Gesture](read_gestures)), which [`EventFrames`] puts into frames; [`Saccades`] *simulates* some.
 //! * [`AugmentedImages`], [`EventAugment`]: changes that keep the class, new ones every epoch.
+//! * [`Images::rotated`], [`Images::permuted`]: data that are no longer what they were.
 
 mod arrays;
 mod augment;
@@ -22,6 +23,7 @@ mod recordings;
 mod saccades;
 mod sequences;
 mod series;
+mod shift;
 mod source;
 
 pub use arrays::{read_arrays, read_labelled_arrays};
