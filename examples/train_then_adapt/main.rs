@@ -5,7 +5,7 @@
 //! cargo run --release --example train_then_adapt -- --shift permute --seed 2 --out runs/permuted
 //! ```
 //!
-//! 1. A network 784-256-10 of leaky units is trained on 5,000 digits by surrogate gradient.
+//! 1. A network 784-512-10 of leaky units is trained on 5,000 digits by surrogate gradient.
 //! 2. [`TrainedBrain`] puts it into a model file with a state. What that is must be the network: both are shown the
 //!    same digits, and every spike of every unit is compared.
 //! 3. The brain runs on its own, one digit after another, without being reset in between. A digit is shown for 25
@@ -16,8 +16,10 @@
 //!
 //! The lesson is one number for each output unit: by how much it should have been more active, the right class less
 //! the share of the unit in the softmax of counts. As a third factor it meets presynaptic spikes at the synapses onto
-//! the output, `ΔW_ij = η·M_i·s_j` ([`protocol`]): the `ModulatedQuadrupletRule` with its first term. Nothing else
-//! changes, nothing is computed backwards, nothing remembers digits. What the hidden units learnt to tell apart in
+//! the output, `ΔW_ij = η·M_i·s_j` ([`protocol`]): the `ModulatedQuadrupletRule` with its first term. It is as strong
+//! as errors were frequent of late, as noradrenaline is said to make brains learn where they are surprised (Yu & Dayan,
+//! *Uncertainty, neuromodulation, and attention*, 2005). Nothing else changes, nothing is computed backwards, nothing
+//! remembers digits. What the hidden units learnt to tell apart in
 //! upright digits tells turned ones apart too, if the readout learns what it means. The rule is on all the time, and
 //! nobody tells the brain of the shift; its frozen copy hears the same spikes.
 #![recursion_limit = "256"] // The kernel compiler of the GPU backends nests its types deeply.
@@ -66,7 +68,7 @@ struct Args {
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = at_least_one)]
     epochs: usize,
     /// Learning rate of the local rule, in pA for a spike
-    #[arg(long, default_value_t = 0.003)]
+    #[arg(long, default_value_t = 0.004)]
     eta: f32,
     /// Folder for the model, its states, accuracies and curves
     #[arg(long, value_name = "DIR", default_value = "runs/train_then_adapt")]
@@ -99,7 +101,7 @@ enum Shift {
 /// Digits of the data set that the network is trained with; the others come one after another.
 const TRAINING: usize = 5000;
 /// Hidden units.
-const HIDDEN: usize = 256;
+const HIDDEN: usize = 512;
 const TIMING: Timing = Timing { look: 25, lesson: 10, pause: 5 };
 /// Digits for which network and brain go on before they are compared anew.
 const COMPARED: usize = 100;

@@ -14,6 +14,8 @@ use spark::train::{BrainOptions, Encoder, LocalRule, Purpose, ThirdFactorOf, Tra
 pub const CLASSES: usize = 10;
 /// The input of the brain that takes the lesson, one entry for each output unit.
 const LESSON: &str = "output_modulation";
+/// For how many digits an error is remembered in how strongly the next ones are taught.
+const REMEMBERED: f32 = 30.0;
 
 /// Steps of a digit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +106,8 @@ pub struct Subject {
     latency: usize,
     /// Whether it is taught.
     taught: bool,
+    /// Share of wrong answers among the last ones, a running mean.
+    surprise: f32,
     steps: u64,
     device: Device,
 }
@@ -112,7 +116,7 @@ impl Subject {
     /// A brain before its first digit.
     pub fn new(trained: &TrainedBrain, taught: bool, device: &Device) -> Result<Self> {
         let brain = trained.snapshot.build(device)?;
-        Ok(Self { brain, latency: trained.latency(), taught, steps: 0, device: device.clone() })
+        Ok(Self { brain, latency: trained.latency(), taught, surprise: 0.0, steps: 0, device: device.clone() })
     }
 
     /// The brain itself.
@@ -134,7 +138,8 @@ impl Subject {
         let begin = timing.look + self.latency;
         for (step, spikes) in digit.clone().split(1, 0).into_iter().enumerate() {
             if step == begin && self.taught {
-                said = self.row(&lesson(&counts, label));
+                let taught = self.taught_now(&counts, label);
+                said = self.row(&taught);
             } else if step == begin + timing.lesson {
                 said = silence.clone();
             }
@@ -152,6 +157,14 @@ impl Subject {
             }
         }
         Ok(answer(&counts))
+    }
+
+    /// The lesson after an answer, as strong as errors are frequent: who is surprised learns fast, and who is hardly
+    /// ever wrong does not give up what it knows for a single digit.
+    fn taught_now(&mut self, counts: &[f32], label: u8) -> Vec<f32> {
+        let wrong = f32::from(u8::from(answer(counts) != usize::from(label)));
+        self.surprise += (wrong - self.surprise) / REMEMBERED;
+        lesson(counts, label).into_iter().map(|error| error * self.surprise).collect()
     }
 
     fn row(&self, values: &[f32]) -> Floats {

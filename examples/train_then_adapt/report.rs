@@ -54,8 +54,8 @@ pub struct Summary {
     pub first_after: Pair,
     /// Over the last ones.
     pub last_after: Pair,
-    /// Which part of what the shift took is back at the end: 0 for as bad as the frozen brain, 1 for as good as
-    /// before.
+    /// Which part of what the shift took is back at the end: 0 for as bad as the frozen brain, 1 for as good as it
+    /// was before.
     pub recovered: f64,
     /// Digits before and after the shift.
     pub digits: [usize; 2],
@@ -71,7 +71,7 @@ impl Summary {
         self.before = Pair::over(before);
         self.first_after = Pair::over(&after[..ENDS.min(after.len())]);
         self.last_after = Pair::over(&after[after.len().saturating_sub(ENDS)..]);
-        let lost = self.before.adapting - self.last_after.frozen;
+        let lost = self.before.frozen - self.last_after.frozen;
         self.recovered = (self.last_after.adapting - self.last_after.frozen) / lost;
     }
 

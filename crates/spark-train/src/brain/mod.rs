@@ -77,8 +77,9 @@ pub enum ThirdFactorOf {
 /// where the soma rests. With a reset to zero both then go through the same equations, and the spikes are the same but
 /// for the rounding of sums.
 ///
-/// Every connection of a brain takes a step: population `k` spikes `k` steps later than in the network, which runs
-/// layer after layer. The brain goes on from digit to digit, from sound to sound; nothing is reset in between.
+/// Every connection of a brain takes a step: population `k`, from 0, spikes `k` steps later than in the network, which
+/// runs layer after layer. Where it has biases it begins at potentials from which these take it to those of the network
+/// meanwhile, as far as they lie below the threshold. The brain goes on from digit to digit, from sound to sound; nothing is reset in between.
 ///
 /// # Examples
 /// ```

@@ -170,10 +170,33 @@ impl Reader {
                 (Tensor::cat(vec![kernel, own.kernel.clone()], 0), bias)
             }
         };
-        let (soma, start) = soma(units, bias.map(numbers), count, self.dt);
+        let soma = soma(units, bias.map(numbers), self.dt);
+        let start = self.start(units, &soma, count);
         let recurrent = units.own.is_some();
         let kernel = numbers(kernel.transpose());
         self.populations.push(Population { units: count, sources, recurrent, kernel, soma, start });
+    }
+
+    /// Potentials from rest at which units have to begin, so that they are where the network begins when the first
+    /// spikes reach them: population `k` has decayed for `k` steps by then.
+    ///
+    /// Below the threshold, that is: of units with a strongly negative bias that forget fast, the rest shows for a
+    /// few steps.
+    fn start(&self, units: &Units<'_>, soma: &LeakySomaConfig, count: usize) -> Vec<f32> {
+        let each = |parameter: &Parameter| match parameter {
+            Parameter::Array(array) => array.entries().to_vec(),
+            Parameter::Number(value) => vec![*value],
+            Parameter::Draw(_) => unreachable!("nothing is drawn of what was trained"),
+        };
+        let (rest, threshold) = (each(&soma.potential_rest), each(&soma.threshold));
+        let (decay, waits) = (numbers(units.leaky.decay.val()), self.populations.len() as i32);
+        let of = |unit: usize| {
+            let from_rest = units.config.reset_value - of_unit(&rest, unit);
+            let earlier = from_rest / of_unit(&decay, unit).powi(waits);
+            let highest = of_unit(&threshold, unit) - of_unit(&rest, unit);
+            if earlier.is_finite() { earlier.min(highest) } else { from_rest }
+        };
+        (0..count).map(of).collect()
     }
 
     /// What of the conventions of a layer no soma follows.
@@ -208,12 +231,11 @@ fn diagonal(weight: &Param<Tensor<1>>) -> Tensor<2> {
     Tensor::<2>::eye(units, &weight.device()) * weight.unsqueeze()
 }
 
-/// The soma that goes through the potentials of a layer, 1 mV for each unit of it, and its potentials before the
-/// first step, from rest.
+/// The soma that goes through the potentials of a layer, 1 mV for each unit of it.
 ///
 /// With gain `g = 1`, or `1 − β` for scaled inputs, `U ← V_r + β·(U − V_r) + g·(I + b)` is a membrane with
-/// `τ = −dt/ln β` and `R = g/(1 − β)` that rests at `V_r + R·b`. The network starts at `V_r` instead.
-fn soma(units: &Units<'_>, bias: Option<Vec<f32>>, count: usize, dt: f32) -> (LeakySomaConfig, Vec<f32>) {
+/// `τ = −dt/ln β` and `R = g/(1 − β)` that rests at `V_r + R·b`.
+fn soma(units: &Units<'_>, bias: Option<Vec<f32>>, dt: f32) -> LeakySomaConfig {
     let Units { config, leaky, .. } = units;
     let tau: Vec<f32> = numbers(leaky.decay.val()).into_iter().map(|decay| time_constant(decay, dt)).collect();
     let rates = numbers(build::rate(dt, Tensor::from_floats(tau.as_slice(), &Device::flex())));
@@ -226,12 +248,11 @@ fn soma(units: &Units<'_>, bias: Option<Vec<f32>>, count: usize, dt: f32) -> (Le
             bias.iter().enumerate().map(of).collect()
         }
     };
-    let start = (0..count).map(|unit| config.reset_value - of_unit(&rest, unit)).collect();
     let threshold = numbers(leaky.threshold.val()).into_iter().map(|threshold| {
         // Above the number below is at least the number itself.
         if config.spike_at_threshold { threshold.next_down() } else { threshold }
     });
-    let soma = LeakySomaConfig {
+    LeakySomaConfig {
         potential_rest: parameter(rest),
         potential_reset: config.reset_value.into(),
         potential_tau: parameter(tau),
@@ -239,8 +260,7 @@ fn soma(units: &Units<'_>, bias: Option<Vec<f32>>, count: usize, dt: f32) -> (Le
         threshold: parameter(threshold.collect()),
         gradient: Gradient { surrogate: leaky.surrogate(), reset: config.reset_gradient },
         ..LeakySomaConfig::default()
-    };
-    (soma, start)
+    }
 }
 
 /// The entry of a unit among those of all, or the one for all.
