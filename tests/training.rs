@@ -1,12 +1,15 @@
 //! Training as a whole: the same on every backend, resumable at every step, safe when it diverges.
 #![recursion_limit = "256"] // The kernel compiler of the GPU backends nests its types deeply.
 
+#[path = "../examples/train_then_adapt/protocol.rs"]
+mod adapt;
 mod support;
 
+use adapt::{Answer, Stream, Subject, Timing};
 use proptest::prelude::*;
 use spark::io::TensorFile;
 use spark::prelude::*;
-use spark::train::{DataConfig, GradientClip, Guard, Penalty, TrainError};
+use spark::train::{DataConfig, GradientClip, Guard, Penalty, TrainError, TrainedBrain};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::devices;
@@ -351,4 +354,61 @@ fn a_foreign_optimizer_state_is_refused() {
         checkpoint.progress = serde_json::json!({"epoch": "one"});
     });
     assert!(error.contains("progress"), "{error}");
+}
+
+/// The example `train_then_adapt`, in small.
+#[test]
+fn a_trained_network_goes_on_as_a_brain_that_adapts() {
+    let device = Device::flex();
+    let leaky = LeakyConfig { decay: 0.8, reset: Reset::Zero, ..Default::default() };
+    let mut config = TrainConfig {
+        network: NetworkConfig::mlp(&[784, 64, adapt::CLASSES], leaky),
+        steps: 12,
+        epochs: 4,
+        batch: 64,
+        seed: 1,
+        ..Default::default()
+    };
+    config.data.train_limit = Some(2000);
+    config.data.test_limit = Some(700);
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(&config, folder.path(), &device);
+    trainer.run(&mut |_: &Event| {}, &AtomicBool::new(false)).unwrap();
+    let network = trainer.network().clone().valid();
+    let brain = TrainedBrain::new(&config.network, &network, &adapt::learning(0.02)).unwrap();
+
+    let upright = config.load_data().unwrap().test;
+    let shifted = upright.permuted(1);
+    let timing = Timing { look: 12, lesson: 6, pause: 4 };
+    let stream = |images| Stream::new(images, config.encoder(), timing, brain.latency(), &device);
+    let found = adapt::agreement(&brain, &network, &stream(&upright), 30, 15, |_| {}).unwrap();
+    assert!(found.digits == 30 && found.same_answer == 30 && found.same_spikes >= 29, "{found:?}");
+    assert!(found.spikes > 1000.0 && found.differing < 10.0, "{found:?}");
+
+    let mut frozen = Subject::new(&brain, false, &device).unwrap();
+    let mut adapting = Subject::new(&brain, true, &device).unwrap();
+    let mut right = |images, digits: std::ops::Range<usize>, shift| {
+        let mut right = [0.0; 2];
+        let count = digits.len() as f64;
+        let answered = |answer: Answer| {
+            assert_eq!(answer.shifted, shift);
+            let label = usize::from(answer.label);
+            for (right, said) in right.iter_mut().zip([answer.frozen, answer.adapting]) {
+                *right += f64::from(u8::from(said == label)) / count;
+            }
+            Ok(())
+        };
+        adapt::show(&stream(images), digits, shift, [&mut frozen, &mut adapting], answered).unwrap();
+        right
+    };
+    let before = right(&upright, 0..100, false);
+    right(&shifted, 100..500, true);
+    let after = right(&shifted, 500..700, true);
+    assert!(before[0] > 0.75 && before[1] > 0.75, "{before:?}");
+    assert!(after[0] < 0.3 && after[1] > after[0] + 0.25, "{after:?}");
+    let (start, end) = (&brain.snapshot.state, adapting.brain().save());
+    assert_eq!(start["hidden_1.synapses.kernel"], end["hidden_1.synapses.kernel"]);
+    assert_ne!(start["output.synapses.kernel"], end["output.synapses.kernel"]);
+    assert_eq!(start["output.synapses.kernel"], frozen.brain().save()["output.synapses.kernel"]);
+    assert_eq!(adapting.steps(), 700 * (12 + 1 + 6 + 4));
 }

@@ -12,8 +12,10 @@
 //! * [`LearningRule`]: backpropagation through time, truncated or not, and rules that learn online.
 //! * [`Evaluator`]: accuracy, confusion and firing rates; [`Cost`]: operations and energy.
 //! * [`Guard`]: silent layers and exploding gradients.
+//! * [`TrainedBrain`]: a trained network as a brain that goes on by itself, and learns by local rules.
 
 mod batches;
+mod brain;
 mod config;
 mod cost;
 pub mod data;
@@ -33,6 +35,7 @@ mod schedule;
 mod trainer;
 
 pub use batches::{Batch, Batches};
+pub use brain::{BrainError, BrainOptions, LocalRule, ThirdFactorOf, TrainedBrain};
 pub use config::{DataConfig, TrainConfig};
 pub use cost::{ADD_PJ, Activity, Cost, MULTIPLY_ADD_PJ};
 pub use encoding::{Encoded, Encoder, Encoding, PopulationCode, Purpose};

@@ -8,6 +8,7 @@
 //! * [`Recordings`] of event cameras (N-MNIST, [DVS-Gesture](read_gestures)), which [`EventFrames`] puts into frames; [`Saccades`] *simulates* some.
 //! * [`AugmentedImages`], [`EventAugment`]: changes that keep the class, new ones every epoch; [`Rows`] of images
 //!   one after the other, a [`Subset`] of samples.
+//! * [`Images::rotated`], [`Images::permuted`]: data that are no longer what they were.
 //!
 //! A [`Task`] names one of these in a configuration, and loads it.
 
@@ -25,6 +26,7 @@ mod recordings;
 mod saccades;
 mod sequences;
 mod series;
+mod shift;
 mod source;
 mod task;
 mod views;

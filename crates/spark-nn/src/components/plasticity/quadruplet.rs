@@ -2,10 +2,11 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
-use spark_core::Parameter;
+use spark_core::{Parameter, Problems};
 use spark_core::build::Builder;
 use spark_core::component::{Alias, ComponentConfig, Context, Defect, Family};
 use spark_core::ports::InputShapes;
+use spark_core::schema::join;
 use spark_core::state::{State, StateMapper};
 use spark_kernels::host::{self, HostLearning, HostTrace, PostTraces, TermsOfSpikes};
 use spark_kernels::{
@@ -38,6 +39,9 @@ config! {
         /// Upper bound of a weight.
         #[schemars(extend("unit" = "pA", "range" = "non_negative"))]
         max_clip: PerType = 20.0.into(),
+        /// Lower bound of a weight. Below 0, synapses may change from exciting to inhibiting and back.
+        #[schemars(extend("unit" = "pA"))]
+        min_clip: f32 = 0.0,
     }
 }
 
@@ -49,8 +53,11 @@ pub struct ModulatedQuadrupletRuleConfig(pub QuadrupletRuleConfig);
 /// Learning by four terms with `x` and `y` the traces of pre- and postsynaptic spikes:
 ///
 /// ```text
-/// W ← clip(W + dt·η·(α·s_pre + β·y·s_pre + γ·s_post + δ·x·s_post), 0, max)
+/// W ← clip(W + dt·η·(α·s_pre + β·y·s_pre + γ·s_post + δ·x·s_post), min, max)
 /// ```
+///
+/// With `α = 1`, the other terms 0, a `min` below 0 and a third factor for each postsynaptic unit that says how much
+/// more it should have been active, this is the delta rule (Widrow & Hoff, *Adaptive switching circuits*, 1960).
 ///
 /// Parameters may differ by the types of both units. The types come with the spikes; they are read in the
 /// first step and taken as fixed from there until the state is reset.
@@ -308,22 +315,21 @@ impl LearningRule for Quadruplet {
             Some(types) => types.terms(events, post_trace.clone(), x, &mut late),
             None => self.terms(events, post_trace.clone(), x),
         };
-        let QuadrupletRuleConfig { dt, eta, max_clip, .. } = self.config;
+        let QuadrupletRuleConfig { dt, eta, min_clip, max_clip, .. } = self.config;
         let options =
-            PlasticityOptions { rate: dt * eta, min: 0.0, max: max_clip.each()[0], ..Default::default() };
+            PlasticityOptions { rate: dt * eta, min: min_clip, max: max_clip.each()[0], ..Default::default() };
         let (learning, _) = learning.apply(rule, options);
         (learning, QuadrupletState { pre_trace, post_trace, types, late })
     }
 
     fn on_host(&self, [x, y]: &Self::Plan, state: &QuadrupletState) -> Option<HostLearning> {
-        let QuadrupletRuleConfig { dt, post_tau, q_alpha, q_beta, q_gamma, q_delta, eta, max_clip, .. } =
-            self.config;
+        let QuadrupletRuleConfig { dt, post_tau, q_alpha, q_beta, q_gamma, q_delta, eta, .. } = self.config;
         let terms = TermsOfSpikes {
             on_pre: [q_alpha, q_beta].map(PerType::each),
             on_post: [q_gamma, q_delta].map(PerType::each),
             rate: dt * eta,
-            min: 0.0,
-            max: max_clip.each(),
+            min: self.config.min_clip,
+            max: self.config.max_clip.each(),
         };
         let value = host::values(&state.post_trace)?;
         let post = if self.by_type() {
@@ -355,6 +361,14 @@ fn pair_types(inhibitory: &[Option<Tensor<1>>; 2], kernel: &Tensor<2>) -> PairTy
 }
 
 impl QuadrupletRuleConfig {
+    fn check_bounds(&self, path: &str, problems: &mut Problems) {
+        let field = join(path, "min_clip");
+        problems.finite(&field, self.min_clip);
+        if self.max_clip.each().iter().any(|max| self.min_clip > *max) {
+            problems.push(field, self.min_clip, "a number up to max_clip");
+        }
+    }
+
     fn rule(&self, synapses: &Synapses, context: &Context) -> Result<Quadruplet, Defect> {
         let builder = Builder { context, seed: self.seed };
         let pre_tau = builder.units("pre_tau", &self.pre_tau, &synapses.pre)?;
@@ -366,10 +380,14 @@ impl ComponentConfig for QuadrupletRuleConfig {
     const NAME: &'static str = "QuadrupletRule";
     const FAMILY: Family = Family::Plasticity;
     const SUMMARY: &'static str = "Learning by four terms with parameters by type";
-    const EQUATION: &'static str = "W ← clip(W + dt·η·(α·s_pre + β·y·s_pre + γ·s_post + δ·x·s_post), 0, max); \
+    const EQUATION: &'static str = "W ← clip(W + dt·η·(α·s_pre + β·y·s_pre + γ·s_post + δ·x·s_post), min, max); \
                                     x, y: traces of s_pre, s_post";
 
     type Component = Rule<Quadruplet>;
+
+    fn check(&self, path: &str, problems: &mut Problems) {
+        self.check_bounds(path, problems);
+    }
 
     fn build(&self, inputs: &InputShapes, context: &Context) -> Result<Rule<Quadruplet>, Defect> {
         Rule::new(inputs, |synapses| self.rule(synapses, context))
@@ -381,9 +399,13 @@ impl ComponentConfig for ModulatedQuadrupletRuleConfig {
     const ALIASES: &'static [Alias] = &[Alias::new("QuadrupletRuleTensor")];
     const FAMILY: Family = Family::Plasticity;
     const SUMMARY: &'static str = "QuadrupletRule with a third factor";
-    const EQUATION: &'static str = "W ← clip(W + dt·η·M·Δ, 0, max); Δ as in QuadrupletRule";
+    const EQUATION: &'static str = "W ← clip(W + dt·η·M·Δ, min, max); Δ as in QuadrupletRule";
 
     type Component = Modulated<Quadruplet>;
+
+    fn check(&self, path: &str, problems: &mut Problems) {
+        self.0.check_bounds(path, problems);
+    }
 
     fn build(&self, inputs: &InputShapes, context: &Context) -> Result<Modulated<Quadruplet>, Defect> {
         Modulated::new(inputs, |synapses| self.0.rule(synapses, context))
@@ -392,3 +414,60 @@ impl ComponentConfig for ModulatedQuadrupletRuleConfig {
 
 spark_core::register!(QuadrupletRuleConfig);
 spark_core::register!(ModulatedQuadrupletRuleConfig);
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ModulatedInputs, RuleInputs};
+    use super::*;
+    use burn::tensor::Device;
+    use spark_core::payload::{Floats, Kernel, PayloadKind, Shape, Spikes};
+
+    /// A single term with a factor for each unit is the delta rule, and passes through zero.
+    #[test]
+    fn below_zero_weights_go_where_the_third_factor_takes_them() {
+        let device = Device::flex();
+        let wired = InputShapes::default()
+            .with("pre_spikes", Shape::new(PayloadKind::Spikes, &[2]))
+            .with("post_spikes", Shape::new(PayloadKind::Spikes, &[3]))
+            .with("kernel", Shape::new(PayloadKind::Kernel, &[3, 2]));
+        let modulated = wired.clone().with("modulation", Shape::new(PayloadKind::Floats, &[3]));
+        let zero = PerType::Same(0.0);
+        let config = QuadrupletRuleConfig {
+            q_beta: zero,
+            q_gamma: zero,
+            q_delta: zero,
+            eta: 1.0,
+            min_clip: -2.0,
+            max_clip: 2.0.into(),
+            ..Default::default()
+        };
+        let context = Context::new("rule", &device);
+        let mut rule = ModulatedQuadrupletRuleConfig(config.clone()).run(&modulated, 1, &context).unwrap();
+        let row = |values: [f32; 3]| Tensor::<2>::from_floats([values], &device);
+        let weights = rule.advance(ModulatedInputs {
+            modulation: Floats(row([-1.0, 0.5, -3.0])),
+            pre_spikes: Spikes::new(Tensor::from_floats([[1.0, 0.0]], &device)),
+            post_spikes: Spikes::new(row([1.0, 0.0, 1.0])),
+            kernel: Kernel(Tensor::from_floats([[0.25, 0.25, 0.25], [-1.0, 1.0, 0.0]], &device)),
+        });
+        let weights = weights.kernel.0.into_data().try_to_vec::<f32>().unwrap();
+        assert_eq!(weights, [-0.75, 0.75, -2.0, -1.0, 1.0, 0.0]);
+
+        let mut plain = QuadrupletRuleConfig { eta: -1.0, q_alpha: 1.0.into(), ..config };
+        let advance = |config: &QuadrupletRuleConfig| {
+            let mut rule = config.run(&wired, 1, &context).unwrap();
+            let inputs = RuleInputs {
+                pre_spikes: Spikes::new(Tensor::ones([1, 2], &device)),
+                post_spikes: Spikes::new(Tensor::zeros([1, 3], &device)),
+                kernel: Kernel(Tensor::full([2, 3], 0.5, &device)),
+            };
+            rule.advance(inputs).kernel.0.into_data().try_to_vec::<f32>().unwrap()
+        };
+        assert_eq!(advance(&plain), [-0.5; 6]);
+        plain.min_clip = 0.0;
+        assert_eq!(advance(&plain), [0.0; 6]);
+        let mut problems = Problems::default();
+        QuadrupletRuleConfig { min_clip: 3.0, ..plain }.check("rule", &mut problems);
+        assert_eq!(problems.to_string(), "rule.min_clip: found 3, expected a number up to max_clip");
+    }
+}

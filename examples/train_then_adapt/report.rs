@@ -1,0 +1,226 @@
+//! What is shown of it.
+
+use anyhow::{Context as _, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde_json::json;
+use spark::record::{Chart, Figure, Series};
+use std::io::{BufWriter, IsTerminal, Write, stderr, stdout};
+use std::path::{Path, PathBuf};
+
+use crate::protocol::{Agreement, Answer};
+
+/// Digits over which a curve averages, of those on the same side of the shift.
+const WINDOW: usize = 200;
+/// The fewest that a point of a curve stands for.
+const FEWEST: usize = 20;
+/// Digits at both ends of the time after the shift that the summary compares.
+pub const ENDS: usize = 500;
+
+/// Accuracies in percent of both brains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Pair {
+    /// Of the brain that stays as it is.
+    pub frozen: f64,
+    /// Of the brain that learns.
+    pub adapting: f64,
+}
+
+impl Pair {
+    /// Over some answers.
+    pub fn over(answers: &[Answer]) -> Self {
+        let share = |said: fn(&Answer) -> usize| {
+            let right = answers.iter().filter(|answer| said(answer) == usize::from(answer.label)).count();
+            100.0 * right as f64 / answers.len().max(1) as f64
+        };
+        Self { frozen: share(|answer| answer.frozen), adapting: share(|answer| answer.adapting) }
+    }
+}
+
+/// What came out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// What was done to the digits.
+    pub shift: String,
+    /// Seed of everything.
+    pub seed: u64,
+    /// Accuracy of the network on validation digits, in percent.
+    pub trained: f64,
+    /// How far the brain is the network.
+    pub agreement: Agreement,
+    /// Over all digits before the shift.
+    pub before: Pair,
+    /// Over the first digits after it.
+    pub first_after: Pair,
+    /// Over the last ones.
+    pub last_after: Pair,
+    /// Which part of what the shift took is back at the end: 0 for as bad as the frozen brain, 1 for as good as it
+    /// was before.
+    pub recovered: f64,
+    /// Digits before and after the shift.
+    pub digits: [usize; 2],
+    /// Seconds of training, of comparing network and brain, and of the digits one after another.
+    pub seconds: [f64; 3],
+}
+
+impl Summary {
+    /// Sums up all answers.
+    pub fn judge(&mut self, answers: &[Answer]) {
+        let (before, after) = answers.split_at(answers.partition_point(|answer| !answer.shifted));
+        self.digits = [before.len(), after.len()];
+        self.before = Pair::over(before);
+        self.first_after = Pair::over(&after[..ENDS.min(after.len())]);
+        self.last_after = Pair::over(&after[after.len().saturating_sub(ENDS)..]);
+        let lost = self.before.frozen - self.last_after.frozen;
+        self.recovered = (self.last_after.adapting - self.last_after.frozen) / lost;
+    }
+
+    fn text(&self) -> String {
+        let Self { agreement, before, first_after, last_after, seconds, .. } = self;
+        let row = |name: String, pair: &Pair| {
+            format!("{name:<26}{:>8.1} %{:>10.1} %\n", pair.frozen, pair.adapting)
+        };
+        let [training, comparing, showing] = seconds;
+        let table = [
+            format!("{:<26}{:>10}{:>12}\n", "accuracy", "frozen", "adapting"),
+            row(format!("before, {} digits", self.digits[0]), before),
+            row(format!("after, the first {}", ENDS.min(self.digits[1])), first_after),
+            row(format!("after, the last {}", ENDS.min(self.digits[1])), last_after),
+        ];
+        format!(
+            "network: {:.1} % of the validation digits, trained in {training:.1} s\n\
+             brain:   the same answer to {} of {} digits, every spike the same in {}; {} of {} spikes differ ({comparing:.1} s)\n\
+             shift:   {}\n\n{}\n\
+             Without gradients, {:.0} % of what the shift took came back ({showing:.1} s).",
+            self.trained,
+            agreement.same_answer,
+            agreement.digits,
+            agreement.same_spikes,
+            agreement.differing,
+            agreement.spikes,
+            self.shift,
+            table.concat(),
+            100.0 * self.recovered,
+        )
+    }
+}
+
+/// Accuracy in percent after each digit, over the last [`WINDOW`] of the same side of the shift; none where these are
+/// too few.
+fn moving(answers: &[Answer]) -> impl Iterator<Item = (usize, Pair)> {
+    let shift = answers.partition_point(|answer| !answer.shifted);
+    (1..=answers.len()).filter_map(move |end| {
+        let side = if end > shift { shift } else { 0 };
+        let begin = end.saturating_sub(WINDOW).max(side);
+        (end - begin >= FEWEST).then(|| (end, Pair::over(&answers[begin..end])))
+    })
+}
+
+/// Draws the accuracy of both brains over time, and the shift.
+pub fn draw(answers: &[Answer], shift: &str, file: &Path) -> Result<()> {
+    let points = |of: fn(&Pair) -> f64| moving(answers).map(|(end, pair)| (end as f64, of(&pair))).collect();
+    let series = |name: &str, points| Series { name: name.to_owned(), points, marked: false };
+    let moment = answers.partition_point(|answer| !answer.shifted) as f64;
+    let chart = Chart {
+        title: format!("Digits one after another: {shift}"),
+        x: "digit".to_owned(),
+        y: format!("right of the last {WINDOW} (%)"),
+        series: vec![
+            series("adapting", points(|pair| pair.adapting)),
+            series("frozen", points(|pair| pair.frozen)),
+            series("the shift", vec![(moment, 0.0), (moment, 100.0)]),
+        ],
+    };
+    Ok(Figure { charts: vec![chart] }.write(file)?)
+}
+
+/// Writes one line for each digit, and the summary.
+pub fn write(answers: &[Answer], summary: &Summary, folder: &Path) -> Result<[PathBuf; 2]> {
+    let [lines, all] = ["adapt.jsonl", "adapt.json"].map(|name| folder.join(name));
+    let mut text = Vec::new();
+    let mut moving = moving(answers).peekable();
+    for (digit, answer) in (1..).zip(answers) {
+        let Answer { label, shifted, frozen, adapting } = answer;
+        let accuracy = moving.next_if(|(end, _)| *end == digit).map(|(_, pair)| pair);
+        let line = json!({ "digit": digit, "label": label, "shifted": shifted, "frozen": frozen,
+            "adapting": adapting, "accuracy": accuracy });
+        writeln!(text, "{line}")?;
+    }
+    spark::io::write_atomically(&lines, &text).with_context(|| format!("cannot write {}", lines.display()))?;
+    let text = serde_json::to_string_pretty(summary)? + "\n";
+    spark::io::write_atomically(&all, text.as_bytes())
+        .with_context(|| format!("cannot write {}", all.display()))?;
+    Ok([lines, all])
+}
+
+/// Tells of what goes on: a bar on a terminal, and the summary as text or as a line of JSON.
+pub struct Reporter {
+    json: bool,
+    bar: ProgressBar,
+}
+
+impl Reporter {
+    pub fn new(json: bool) -> Self {
+        Self { json, bar: ProgressBar::hidden() }
+    }
+
+    /// So much of something is to be done.
+    pub fn begin(&mut self, what: &str, length: usize) {
+        self.bar.finish_and_clear();
+        if self.json || !stderr().is_terminal() {
+            return;
+        }
+        let style = ProgressStyle::with_template("{prefix:<10} {bar:30} {pos}/{len} {msg}, {eta} left");
+        self.bar = ProgressBar::new(length as u64);
+        self.bar.set_style(style.expect("a template that is valid"));
+        self.bar.set_prefix(what.to_owned());
+    }
+
+    /// So much of it is done.
+    pub fn done(&self, position: usize, message: impl Into<String>) {
+        self.bar.set_message(message.into());
+        self.bar.set_position(position as u64);
+    }
+
+    /// The end.
+    pub fn finish(self, summary: &Summary, files: &[PathBuf]) -> Result<()> {
+        self.bar.finish_and_clear();
+        let mut out = BufWriter::new(stdout());
+        match self.json {
+            true => writeln!(out, "{}", serde_json::to_string(summary)?)?,
+            false => {
+                writeln!(out, "{}", summary.text())?;
+                for file in files {
+                    writeln!(out, "wrote {}", file.display())?;
+                }
+            }
+        }
+        Ok(out.flush()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answers(count: usize, shifted: bool, right: [usize; 2]) -> impl Iterator<Item = Answer> {
+        let said = move |i: usize, right: usize| usize::from(i >= right);
+        (0..count).map(move |i| Answer {
+            label: 0,
+            shifted,
+            frozen: said(i, right[0]),
+            adapting: said(i, right[1]),
+        })
+    }
+
+    #[test]
+    fn averages_stay_on_their_side_of_the_shift() {
+        let all: Vec<Answer> = answers(300, false, [300, 300]).chain(answers(30, true, [0, 15])).collect();
+        let points: Vec<_> = moving(&all).collect();
+        assert_eq!(points[0].0, FEWEST);
+        let place = |end: usize| points.iter().find(|(at, _)| *at == end).map(|(_, pair)| *pair);
+        assert_eq!(place(300), Some(Pair { frozen: 100.0, adapting: 100.0 }));
+        assert_eq!(place(301), None);
+        assert_eq!(place(330), Some(Pair { frozen: 0.0, adapting: 50.0 }));
+    }
+}
