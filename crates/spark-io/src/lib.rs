@@ -7,7 +7,7 @@
 //! * [`signals`]: inputs over time from `.npy`, `.csv` and `.safetensors`.
 //! * [`pytorch`]: `state_dict`s of PyTorch, without running anything; [`rename`]: names of others into ours.
 //! * [`events`]: recordings of event cameras; [`series`]: labelled time series in UCR/UEA `.ts`.
-//! * [`gzip`]: files that may be packed.
+//! * [`gzip`]: files that may be packed; [`hdf5`]: groups of arrays.
 //! * [`Checkpoint`]: the layout that `spark train` writes, documented at its type.
 
 mod checkpoint;
@@ -15,6 +15,7 @@ mod cursor;
 pub mod events;
 mod format_error;
 pub mod gzip;
+pub mod hdf5;
 pub mod model;
 mod npy;
 pub mod parameters;
