@@ -2,14 +2,14 @@
 //! variable `SPARK_GOLDEN_DIR` names.
 //!
 //! `surrogate/manifest.json` lists surrogate derivatives and trained networks of snnTorch, SpikingJelly and
-//! Norse; a `manifest.json` beside that folder, where there is one, lists components of neurons in spark-snn.
+//! Norse, `nir/manifest.json` graphs of NIR with the spikes of their nets; a `manifest.json` beside that folder, where there is one, lists components of neurons in spark-snn.
 //! Every entry is run on every backend; one that names something unknown is a failure.
 #![recursion_limit = "256"] // The kernel compiler of the GPU backends nests its types deeply.
 
 mod golden_support;
 mod support;
 
-use golden_support::{Case, Checked, components, controllers, folder, manifest, networks, surrogates};
+use golden_support::{Case, Checked, components, controllers, folder, manifest, networks, nir, surrogates};
 use serde_json::Value;
 use spark::prelude::Device;
 use std::collections::BTreeSet;
@@ -57,6 +57,24 @@ fn layers_of_more_kinds_have_the_spikes_losses_and_gradients_of_other_libraries(
         let entries = manifest(&folder.join("manifest.json"));
         run_all(&folder, &entries.iter().collect::<Vec<_>>(), networks::check);
     }
+}
+
+#[test]
+fn graphs_of_other_libraries_have_their_spikes() {
+    let folder = folder().join("nir");
+    // A set of recordings may hold none of them.
+    if !folder.exists() {
+        return;
+    }
+    let mut failures = Vec::new();
+    for entry in manifest(&folder.join("manifest.json")) {
+        for (name, device) in &devices() {
+            if let Err(problem) = nir::check(&folder, &entry, device) {
+                failures.push(format!("{} on {name}: {problem}", entry["file"]));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
 #[test]

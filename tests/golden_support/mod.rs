@@ -3,6 +3,7 @@
 pub mod components;
 pub mod controllers;
 pub mod networks;
+pub mod nir;
 pub mod surrogates;
 
 use serde_json::Value;

@@ -8,6 +8,7 @@
 //! * [`Encoding`]: numbers to spike trains; [`Batches`]: samples to input sequences, ahead of time.
 //! * [`Loss`]: spike counts, rates and membrane potentials against labels.
 //! * [`Optimizer`]: Burn's optimizers over a network, with state that a checkpoint can hold.
+//! * [`nir`]: networks out of graphs of the Neuromorphic Intermediate Representation, and back.
 //! * [`Evaluator`]: accuracy, confusion and firing rates.
 
 mod batches;
@@ -19,6 +20,7 @@ mod evaluation;
 mod event;
 mod learner;
 mod loss;
+pub mod nir;
 mod optimizer;
 mod restore;
 mod run;

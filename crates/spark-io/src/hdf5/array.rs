@@ -119,7 +119,9 @@ impl<'a> Array<'a> {
     /// A sentence, when the entries are not sequences of numbers.
     pub fn sequences(&self) -> Result<Sequences<'_, 'a>, String> {
         match self.datatype.class {
-            Class::Sequence(number) => Ok(Sequences { array: self, number, heap: Collection::default(), next: 0 }),
+            Class::Sequence(number) => {
+                Ok(Sequences { array: self, number, heap: Collection::default(), next: 0 })
+            }
             _ => Err(format!("found {}, expected sequences of numbers", self.datatype.name())),
         }
     }
@@ -151,9 +153,9 @@ fn referenced<'a>(
     }
     let object = heap.object(file, address, number)?;
     let length = count.checked_mul(size);
-    length.and_then(|length| object.get(..length)).ok_or_else(|| {
-        format!("found {} bytes in the heap, expected {count} times {size}", object.len())
-    })
+    length
+        .and_then(|length| object.get(..length))
+        .ok_or_else(|| format!("found {} bytes in the heap, expected {count} times {size}", object.len()))
 }
 
 /// The entries of an array of sequences; see [`Array::sequences`].

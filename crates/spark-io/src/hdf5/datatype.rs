@@ -64,7 +64,9 @@ impl Datatype {
                 if bits & 0x40 != 0 {
                     return Err("found numbers in the byte order of a VAX".to_owned());
                 }
-                Class::Number(Number { size, kind: Kind::Float, big_endian: bits & 1 != 0 }.float(properties)?)
+                Class::Number(
+                    Number { size, kind: Kind::Float, big_endian: bits & 1 != 0 }.float(properties)?,
+                )
             }
             3 => Class::Text,
             // The names of the values of an enumeration do not matter here.
@@ -107,7 +109,8 @@ impl Number {
     fn whole(self, properties: [u8; 4]) -> Result<Self, String> {
         let [offset, precision] = [[properties[0], properties[1]], [properties[2], properties[3]]];
         let bits = u16::from_le_bytes(precision);
-        let plain = matches!(self.size, 1 | 2 | 4 | 8) && offset == [0, 0] && usize::from(bits) == 8 * self.size;
+        let plain =
+            matches!(self.size, 1 | 2 | 4 | 8) && offset == [0, 0] && usize::from(bits) == 8 * self.size;
         plain.then_some(self).ok_or_else(|| {
             format!("found whole numbers of {bits} bits in {} bytes, expected all of 1, 2, 4 or 8", self.size)
         })
@@ -120,7 +123,12 @@ impl Number {
             2 => [10, 5, 0, 10],
             4 => [23, 8, 0, 23],
             8 => [52, 11, 0, 52],
-            _ => return Err(format!("found numbers with a fraction of {} bytes, expected 2, 4 or 8", self.size)),
+            _ => {
+                return Err(format!(
+                    "found numbers with a fraction of {} bytes, expected 2, 4 or 8",
+                    self.size
+                ));
+            }
         };
         if properties[4..8] != expected {
             return Err(format!("found numbers of {} bytes that are not of IEEE 754", self.size));

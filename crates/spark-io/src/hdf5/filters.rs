@@ -51,7 +51,9 @@ pub(super) fn filters(data: &[u8]) -> Result<Vec<Filter>, String> {
 
 /// Whether `stored` bytes can become `length`.
 pub(super) fn can_unpack(filters: &[Filter], stored: usize, length: usize) -> bool {
-    let most = |stored: usize| if filters.contains(&Filter::Deflate) { stored.saturating_mul(RATIO) } else { stored };
+    let most = |stored: usize| {
+        if filters.contains(&Filter::Deflate) { stored.saturating_mul(RATIO) } else { stored }
+    };
     length <= most(stored)
 }
 

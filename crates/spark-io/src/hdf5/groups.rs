@@ -15,7 +15,9 @@ const ENTRY: usize = 40;
 /// The names in a group, and the addresses that they lead to.
 pub(super) fn links<'a>(file: &'a [u8], header: &Header<'a>) -> Result<Vec<(&'a str, u64)>, String> {
     if header.has_dense_links()? {
-        return Err("found links in a fractal heap, expected them in a symbol table or in the header".to_owned());
+        return Err(
+            "found links in a fractal heap, expected them in a symbol table or in the header".to_owned()
+        );
     }
     let mut links = Vec::new();
     for message in header.links() {

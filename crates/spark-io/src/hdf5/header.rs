@@ -130,7 +130,9 @@ impl<'a> Header<'a> {
     }
 
     pub(super) fn is_group(&self) -> bool {
-        [message::SYMBOL_TABLE, message::LINK_INFO, message::LINK].iter().any(|&kind| self.first(kind).is_some())
+        [message::SYMBOL_TABLE, message::LINK_INFO, message::LINK]
+            .iter()
+            .any(|&kind| self.first(kind).is_some())
     }
 
     /// The addresses of the tree and of the heap of names of a group that is a symbol table.
@@ -170,11 +172,11 @@ impl<'a> Header<'a> {
         let mut cursor = Cursor::new(self.required(message::LAYOUT, "layout of data")?, 0);
         let [version, class] = cursor.array("a layout")?;
         match (version, class) {
-            (3 | 4, 0) => {
+            (3..=5, 0) => {
                 let length = usize::from(cursor.u16("a length")?);
                 cursor.take(length, "compact data").map(Layout::Here)
             }
-            (3 | 4, 1) => {
+            (3..=5, 1) => {
                 let (address, length) = (cursor.u64("an address")?, cursor.u64("a length")?);
                 // Data that nobody wrote has no place.
                 let length = if address == UNDEFINED { 0 } else { length };
@@ -182,8 +184,8 @@ impl<'a> Header<'a> {
                 slice(file, address, length, "data").map(Layout::Here)
             }
             (3, 2) => Index::parse(&mut cursor).map(Layout::Chunks),
-            (4, 2) => Index::parse_latest(&mut cursor).map(Layout::Chunks),
-            _ => Err(format!("found layout {class} of version {version}, expected 0 to 2 of version 3 or 4")),
+            (4 | 5, 2) => Index::parse_latest(&mut cursor).map(Layout::Chunks),
+            _ => Err(format!("found layout {class} of version {version}, expected 0 to 2 of version 3 to 5")),
         }
     }
 
@@ -259,7 +261,8 @@ pub(super) fn sized(cursor: &mut Cursor<'_>, log: u8, what: &str) -> Result<u64,
 /// A number of up to 8 bytes.
 pub(super) fn unsigned(bytes: &[u8]) -> Result<u64, String> {
     let mut wide = [0; 8];
-    let place = wide.get_mut(..bytes.len()).ok_or_else(|| format!("found a number of {} bytes", bytes.len()))?;
+    let place =
+        wide.get_mut(..bytes.len()).ok_or_else(|| format!("found a number of {} bytes", bytes.len()))?;
     place.copy_from_slice(bytes);
     Ok(u64::from_le_bytes(wide))
 }

@@ -199,9 +199,9 @@ impl<'a> Dataset<'a> {
     pub fn stored_bytes(&self) -> Result<usize, String> {
         self.at(match &self.layout {
             Layout::Here(data) => Ok(data.len()),
-            Layout::Chunks(index) => index.find(self.file, self.shape.len()).map(|chunks| {
-                chunks.iter().map(|chunk| chunk.stored.len()).sum()
-            }),
+            Layout::Chunks(index) => index
+                .find(self.file, self.shape.len())
+                .map(|chunks| chunks.iter().map(|chunk| chunk.stored.len()).sum()),
         })
     }
 
@@ -228,7 +228,10 @@ impl<'a> Dataset<'a> {
         };
         if data.len() < size {
             let found = data.len();
-            return Err(format!("found {found} bytes of data for the shape {:?}, expected {size}", self.shape));
+            return Err(format!(
+                "found {found} bytes of data for the shape {:?}, expected {size}",
+                self.shape
+            ));
         }
         Ok(Array::new(self.file, self.shape.clone(), datatype, data, size))
     }

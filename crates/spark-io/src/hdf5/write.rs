@@ -54,7 +54,12 @@ impl Contents {
     /// A sentence, when there are more or fewer than the shape says.
     pub fn floats(shape: &[usize], values: &[f32]) -> Result<Self, String> {
         let datatype = float(4, 31, [23, 8, 0, 23], 127);
-        Self::new(shape, datatype, values.len(), values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        Self::new(
+            shape,
+            datatype,
+            values.len(),
+            values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        )
     }
 
     /// Numbers of 64 bits.
@@ -63,7 +68,12 @@ impl Contents {
     /// A sentence, when there are more or fewer than the shape says.
     pub fn doubles(shape: &[usize], values: &[f64]) -> Result<Self, String> {
         let datatype = float(8, 63, [52, 11, 0, 52], 1023);
-        Self::new(shape, datatype, values.len(), values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        Self::new(
+            shape,
+            datatype,
+            values.len(),
+            values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        )
     }
 
     /// Whole numbers of 64 bits.
@@ -72,7 +82,12 @@ impl Contents {
     /// A sentence, when there are more or fewer than the shape says.
     pub fn integers(shape: &[usize], values: &[i64]) -> Result<Self, String> {
         let datatype = [&[0x10, 8, 0, 0][..], &8u32.to_le_bytes(), &[0, 0, 64, 0]].concat();
-        Self::new(shape, datatype, values.len(), values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        Self::new(
+            shape,
+            datatype,
+            values.len(),
+            values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        )
     }
 
     /// One string.
@@ -149,7 +164,8 @@ impl Tree {
     pub fn to_bytes(&self) -> Result<Vec<u8>, String> {
         // A tree of links of one level: with more links its leaves are larger.
         let half_leaf = self.most_entries().div_ceil(4 * usize::from(HALF_NODE)).max(HALF_LEAF.into());
-        let half_leaf = u16::try_from(half_leaf).map_err(|_| "found too many entries in a group".to_owned())?;
+        let half_leaf =
+            u16::try_from(half_leaf).map_err(|_| "found too many entries in a group".to_owned())?;
         let mut file = File { bytes: vec![0; SUPERBLOCK], half_leaf };
         let root = file.group(self);
         let end = file.bytes.len() as u64;

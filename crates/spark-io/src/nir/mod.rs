@@ -76,7 +76,9 @@ impl Graph {
             }
         }
         for (name, node) in &self.nodes {
-            node.kind.check().map_err(|message| format!("node `{name}` ({}): {message}", node.kind.name()))?;
+            node.kind
+                .check()
+                .map_err(|message| format!("node `{name}` ({}): {message}", node.kind.name()))?;
             if let Kind::Graph(inside) = &node.kind {
                 inside.check().map_err(|message| format!("graph `{name}`: {message}"))?;
             }

@@ -337,17 +337,17 @@ impl Kind {
 
     /// Whether it has a number for each entry of its input, or one for all.
     pub fn is_per_entry(&self) -> bool {
-        !matches!(
-            self,
-            Self::Affine { .. } | Self::Linear { .. } | Self::Conv1d(_) | Self::Conv2d(_)
-        ) && !self.arrays().is_empty()
+        !matches!(self, Self::Affine { .. } | Self::Linear { .. } | Self::Conv1d(_) | Self::Conv2d(_))
+            && !self.arrays().is_empty()
     }
 
-    /// Whether what it gives depends on what came before.
-    pub fn has_memory(&self) -> bool {
+    /// Whether it has a membrane, a threshold or a delay: a connection of a loop that takes a step comes from one
+    /// of these.
+    pub fn is_unit(&self) -> bool {
         matches!(
             self,
             Self::Delay { .. }
+                | Self::Threshold { .. }
                 | Self::I { .. }
                 | Self::If { .. }
                 | Self::Li { .. }
@@ -368,7 +368,11 @@ impl Kind {
     pub(super) fn check(&self) -> Result<(), String> {
         for (field, array) in self.arrays() {
             if array.shape.iter().product::<usize>() != array.len() {
-                return Err(format!("{field}: found {} numbers for the shape {:?}", array.len(), array.shape));
+                return Err(format!(
+                    "{field}: found {} numbers for the shape {:?}",
+                    array.len(),
+                    array.shape
+                ));
             }
             if !array.is_finite() {
                 return Err(format!("{field}: found numbers that are not finite"));
@@ -387,8 +391,12 @@ impl Kind {
         match self {
             Self::Affine { weight, bias: b } => bias(b, rank(weight, 2)?),
             Self::Linear { weight } => rank(weight, 2).map(|_| ()),
-            Self::Conv1d(conv) => rank(&conv.weight, 3).and_then(|post| conv.check(1, bias(&conv.bias, post))),
-            Self::Conv2d(conv) => rank(&conv.weight, 4).and_then(|post| conv.check(2, bias(&conv.bias, post))),
+            Self::Conv1d(conv) => {
+                rank(&conv.weight, 3).and_then(|post| conv.check(1, bias(&conv.bias, post)))
+            }
+            Self::Conv2d(conv) => {
+                rank(&conv.weight, 4).and_then(|post| conv.check(2, bias(&conv.bias, post)))
+            }
             Self::SumPool2d(pool) | Self::AvgPool2d(pool) => pool.check(),
             kind if kind.is_per_entry() => kind.check_entries(),
             _ => Ok(()),

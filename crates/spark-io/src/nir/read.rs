@@ -101,7 +101,8 @@ impl<'a> Fields<'a> {
 
     fn integers(&self, name: &str) -> Result<Vec<i64>, String> {
         let array = self.read(name)?;
-        let few = if array.len() > 32 { Err(format!("found {} numbers", array.len())) } else { array.integers() };
+        let few =
+            if array.len() > 32 { Err(format!("found {} numbers", array.len())) } else { array.integers() };
         self.at(name, few)
     }
 
@@ -143,7 +144,10 @@ impl<'a> Fields<'a> {
         let texts = self.read(name)?;
         let mut texts = self.at(name, texts.strings())?;
         let found = texts.len();
-        texts.pop().filter(|_| found == 1).ok_or_else(|| format!("`{}/{name}`: found {found} texts", self.path))
+        texts
+            .pop()
+            .filter(|_| found == 1)
+            .ok_or_else(|| format!("`{}/{name}`: found {found} texts", self.path))
     }
 
     /// Fields that a node of this type does not have are an error: they would change what it computes.
@@ -254,7 +258,10 @@ impl<'a> Fields<'a> {
 
     fn graph(&self, depth: usize) -> Result<Graph, String> {
         if depth == MAX_DEPTH {
-            return Err(format!("`{}`: found graphs inside of graphs, expected at most {MAX_DEPTH}", self.path));
+            return Err(format!(
+                "`{}`: found graphs inside of graphs, expected at most {MAX_DEPTH}",
+                self.path
+            ));
         }
         let group = self.group.group("nodes")?;
         let mut nodes = BTreeMap::new();
@@ -297,7 +304,11 @@ impl<'a> Fields<'a> {
                 Some(Object::Dataset(_)) => {
                     let fields = Fields::new(group.clone(), self.budget);
                     let array = fields.read(name)?;
-                    if array.is_text() { Meta::Text(fields.text(name)?) } else { Meta::Numbers(fields.array(name)?) }
+                    if array.is_text() {
+                        Meta::Text(fields.text(name)?)
+                    } else {
+                        Meta::Numbers(fields.array(name)?)
+                    }
                 }
                 None => continue,
             };

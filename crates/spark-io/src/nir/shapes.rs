@@ -129,7 +129,9 @@ impl Convolution {
                 let both = kernel.map(|(&kernel, &dilation)| (kernel - 1).saturating_mul(dilation));
                 let both: Vec<usize> = both.collect();
                 if both.iter().any(|both| both % 2 != 0) || self.stride.iter().any(|&stride| stride != 1) {
-                    return Err("padding: found `same` with a stride or an even kernel, expected numbers".into());
+                    return Err(
+                        "padding: found `same` with a stride or an even kernel, expected numbers".into()
+                    );
                 }
                 Ok(both.into_iter().map(|both| both / 2).collect())
             }

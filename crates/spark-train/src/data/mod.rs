@@ -5,7 +5,8 @@
 //! * [`Images`]: IDX files, [folders of PNG pictures](read_image_folder), digits that ship with Spark.
 //! * [`Sequences`]: `[time, channels…]` of varying length, from UCR/UEA `.ts` files, arrays, speech features
 //!   that ship with Spark, or made up to need memory ([`RecallTask`]).
-//! * [`Recordings`] of event cameras (N-MNIST, [DVS-Gesture](read_gestures)), which [`EventFrames`] puts into frames; [`Saccades`] *simulates* some.
+//! * [`Recordings`] of event cameras (N-MNIST, [DVS-Gesture](read_gestures)) and of a cochlea
+//!   ([SHD and SSC](read_spiking_digits)), which [`EventFrames`] puts into frames; [`Saccades`] *simulates* some.
 //! * [`AugmentedImages`], [`EventAugment`]: changes that keep the class, new ones every epoch.
 
 mod arrays;
@@ -23,6 +24,7 @@ mod saccades;
 mod sequences;
 mod series;
 mod source;
+mod spiking_digits;
 
 pub use arrays::{read_arrays, read_labelled_arrays};
 pub use augment::{AugmentedImages, EventAugment};
@@ -39,6 +41,7 @@ pub use saccades::Saccades;
 pub use sequences::{Scaling, Sequences};
 pub use series::{read_series, read_series_split};
 pub use source::{Frames, Source};
+pub use spiking_digits::read_spiking_digits;
 
 use spark_io::FormatError;
 use spark_io::signals::SignalError;
