@@ -1,6 +1,7 @@
 //! Networks out of NIR graphs.
 
 use serde_json::Value;
+use spark::burn::tensor::TensorData;
 use spark::io::TensorFile;
 use spark::prelude::*;
 use spark::train::nir::{NirOptions, export_nir, import_nir, read_nir};
@@ -26,7 +27,7 @@ pub fn check(folder: &Path, entry: &Value, device: &Device) -> Checked {
     // Without a batch axis where the shape has none.
     let batch = if shape.len() == imported.config.input.len() + 2 { shape[1] } else { 1 };
     let numbers = x.iter::<f32>().collect::<Vec<_>>();
-    let x = spark::burn::tensor::TensorData::new(numbers, [shape[0], batch, imported.config.inputs()]);
+    let x = TensorData::new(numbers, [shape[0], batch, imported.config.inputs()]);
     let run = |network: &Network| -> Vec<f32> {
         let output = network.forward(Tensor::from_data(x.clone(), device), None).output;
         output.into_data().iter().collect()

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use super::NirOptions;
 use super::constants::Constants;
-use super::flow::flow;
+use super::loops::settle;
 
 /// A factor that takes a number to the one below it.
 const JUST_BELOW: f32 = 1.0 - f32::EPSILON / 2.0;
@@ -78,12 +78,13 @@ pub fn export_nir(
     };
     export.add("input", Kind::Input { shape: config.input.clone() }, &[]);
     let input = Place { name: String::new(), path: String::new(), parameters: String::new() };
-    let (ends, shape) = export.row(&config.layers, &input, vec!["input".into()], config.input.clone())?;
+    let (ends, shape) =
+        export.row(&config.layers, &input, "layers", vec!["input".into()], config.input.clone())?;
     export.add("output", Kind::Output { shape }, &ends);
     let dt = Array::doubles(Vec::new(), vec![options.dt]);
     export.graph.metadata.insert("dt".into(), Meta::Numbers(dt));
-    export.check_loops()?;
-    let Export { graph, warnings, .. } = export;
+    let Export { mut graph, warnings, heard, .. } = export;
+    settle(&mut graph, heard, options.dt)?;
     graph.check()?;
     Ok(Exported { graph, warnings })
 }
@@ -109,8 +110,8 @@ struct Place {
 
 impl Place {
     fn inside(&self, name: &str, path: &str, parameters: &str) -> Self {
-        let join = |before: &str, sign: &str, more: &str| match before {
-            "" => more.to_owned(),
+        let join = |before: &str, sign: &str, more: &str| match (before, more) {
+            ("", one) | (one, "") => one.to_owned(),
             _ => format!("{before}{sign}{more}"),
         };
         Self {
@@ -133,16 +134,19 @@ impl Export<'_> {
         vec![name.to_owned()]
     }
 
-    /// Layers one after another.
+    /// Layers one after another, in the list `field` of the one at `place` or in a list that is at `place` itself.
     fn row(
         &mut self,
         layers: &[LayerConfig],
         place: &Place,
+        field: &str,
         mut ends: Ends,
         mut shape: Vec<usize>,
     ) -> Result<(Ends, Vec<usize>), String> {
+        let list = place.inside("", field, field);
         for (i, layer) in layers.iter().enumerate() {
-            let place = place.inside(&i.to_string(), &format!("layers[{i}]"), &format!("layers.{i}"));
+            let mut place = list.inside(&i.to_string(), "", &i.to_string());
+            place.path = format!("{}[{i}]", list.path);
             (ends, shape) = self.layer(layer, &place, ends, shape)?;
         }
         Ok((ends, shape))
@@ -163,12 +167,12 @@ impl Export<'_> {
             layer.output_shape(&shape).ok_or_else(|| at(format!("found an input of shape {shape:?}")))?;
         let name = place.name.as_str();
         let ends = match layer {
-            LayerConfig::Sequential(config) => return self.row(&config.layers, place, ends, shape),
+            LayerConfig::Sequential(config) => return self.row(&config.layers, place, "layers", ends, shape),
             LayerConfig::Residual(config) => {
                 let body = place.inside("body", "body", "body");
                 let shortcut = place.inside("shortcut", "shortcut", "shortcut");
-                let (mut left, _) = self.row_of(&config.body, &body, ends.clone(), shape.clone())?;
-                let (right, _) = self.row_of(&config.shortcut, &shortcut, ends, shape)?;
+                let (mut left, _) = self.row(&config.body, &body, "", ends.clone(), shape.clone())?;
+                let (right, _) = self.row(&config.shortcut, &shortcut, "", ends, shape)?;
                 left.extend(right);
                 left
             }
@@ -194,23 +198,6 @@ impl Export<'_> {
             }
         };
         Ok((ends, output))
-    }
-
-    /// Layers one after another whose parameters lie in a list of their own.
-    fn row_of(
-        &mut self,
-        layers: &[LayerConfig],
-        place: &Place,
-        mut ends: Ends,
-        mut shape: Vec<usize>,
-    ) -> Result<(Ends, Vec<usize>), String> {
-        for (i, layer) in layers.iter().enumerate() {
-            let number = i.to_string();
-            let mut inside = place.inside(&number, "", &number);
-            inside.path = format!("{}[{i}]", place.path);
-            (ends, shape) = self.layer(layer, &inside, ends, shape)?;
-        }
-        Ok((ends, shape))
     }
 
     fn data(&self, prefix: &str, field: &str) -> Result<&TensorData, String> {
@@ -465,82 +452,6 @@ impl Export<'_> {
         }
         self.graph.edges = edges;
         Ok(found[config.output.as_str()].0.clone())
-    }
-
-    /// Makes sure that a reader lets those connections take a step that do here.
-    fn check_loops(&mut self) -> Result<(), String> {
-        let mut heard: Vec<_> = self.heard.iter().cloned().collect();
-        heard.sort_unstable();
-        let mut expected = HashSet::new();
-        for (from, to) in heard {
-            if !self.leads(&to, &from) {
-                self.delay(&from, &to);
-                continue;
-            }
-            expected.insert(self.from_memory(from, to)?);
-        }
-        let flow = flow(&self.graph, "input")?;
-        let found: HashSet<_> =
-            flow.cuts.iter().map(|&(from, to)| (from.to_owned(), to.to_owned())).collect();
-        match found.symmetric_difference(&expected).next() {
-            None => Ok(()),
-            Some((from, to)) => Err(format!(
-                "found a loop through `{from}` → `{to}`: NIR does not say which connection of it takes a step, and \
-                 readers would take another one than this network has"
-            )),
-        }
-    }
-
-    /// Whether there is a way from one node to another.
-    fn leads(&self, from: &str, to: &str) -> bool {
-        let (mut seen, mut ready) = (HashSet::from([from]), vec![from]);
-        while let Some(name) = ready.pop() {
-            if name == to {
-                return true;
-            }
-            let next =
-                self.graph.edges.iter().filter(|(before, _)| before == name).map(|(_, next)| next.as_str());
-            ready.extend(next.filter(|next| seen.insert(next)));
-        }
-        false
-    }
-
-    /// Outside of loops, what the step before gave is a delay.
-    fn delay(&mut self, from: &str, to: &str) {
-        let shapes = self.graph.shapes().unwrap_or_default();
-        let shape = shapes.get(from).map(|(_, output)| output.clone()).unwrap_or_default();
-        let count = shape.iter().product();
-        let delay = Array::doubles(shape, vec![self.options.dt; count]);
-        let name = format!("{to}_late_{from}");
-        // What is heard of the same step comes first.
-        let edges = &mut self.graph.edges;
-        if let Some(place) = edges.iter().rposition(|edge| (edge.0.as_str(), edge.1.as_str()) == (from, to)) {
-            edges.remove(place);
-        }
-        self.add(&name, Kind::Delay { delay }, &[from.to_owned()]);
-        self.graph.connect(name, to);
-    }
-
-    /// The connection a reader lets take the step instead of one behind a node without memory.
-    fn from_memory(&self, from: String, to: String) -> Result<(String, String), String> {
-        let kind = &self.graph.nodes[&from].kind;
-        if kind.is_unit() {
-            return Ok((from, to));
-        }
-        let zero = |bias: &Array| bias.to_floats().iter().all(|&number| number == 0.0);
-        let passes = match kind {
-            Kind::Affine { bias, .. } => zero(bias),
-            Kind::Conv1d(conv) | Kind::Conv2d(conv) => zero(&conv.bias),
-            _ => true,
-        };
-        let mut before = self.graph.edges.iter().filter(|(_, next)| *next == from).map(|(before, _)| before);
-        match (before.next(), before.next()) {
-            (Some(before), None) if passes => self.from_memory(before.clone(), from),
-            _ => Err(format!(
-                "found `{from}` → `{to}` to take a step behind a node with a bias or several inputs, which acts a \
-                 step earlier in NIR; expected it to come from units"
-            )),
-        }
     }
 }
 

@@ -24,6 +24,7 @@ mod constants;
 mod export;
 mod flow;
 mod import;
+mod loops;
 
 pub use export::{Exported, export_nir, write_nir};
 pub use import::{Imported, import_nir, read_nir};
