@@ -2,7 +2,7 @@
 //! variable `SPARK_GOLDEN_DIR` names.
 //!
 //! `surrogate/manifest.json` lists surrogate derivatives and trained networks of snnTorch, SpikingJelly and
-//! Norse; a `manifest.json` beside that folder, where there is one, lists components of neurons in spark-snn.
+//! Norse, `nir/manifest.json` graphs of NIR with the spikes of their nets; a `manifest.json` beside that folder, where there is one, lists components of neurons in spark-snn.
 //! Every entry is run on every backend; one that names something unknown is a failure.
 #![recursion_limit = "256"] // The kernel compiler of the GPU backends nests its types deeply.
 
@@ -10,7 +10,7 @@ mod golden_support;
 mod support;
 
 use golden_support::{
-    Case, Checked, components, controllers, folder, losses, manifest, networks, surrogates,
+    Case, Checked, components, controllers, folder, losses, manifest, networks, nir, surrogates,
 };
 use serde_json::Value;
 use spark::prelude::Device;
@@ -69,6 +69,24 @@ fn losses_have_the_values_and_gradients_of_other_libraries() {
         let entries = manifest(&folder.join("manifest.json"));
         run_all(&folder, &entries.iter().collect::<Vec<_>>(), losses::check);
     }
+}
+
+#[test]
+fn graphs_of_other_libraries_have_their_spikes() {
+    let folder = folder().join("nir");
+    // A set of recordings may hold none of them.
+    if !folder.exists() {
+        return;
+    }
+    let mut failures = Vec::new();
+    for entry in manifest(&folder.join("manifest.json")) {
+        for (name, device) in &devices() {
+            if let Err(problem) = nir::check(&folder, &entry, device) {
+                failures.push(format!("{} on {name}: {problem}", entry["file"]));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
 #[test]

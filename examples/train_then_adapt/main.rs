@@ -32,8 +32,8 @@ use clap::{Parser, ValueEnum};
 use spark::core::seed;
 use spark::io::Snapshot;
 use spark::prelude::*;
-use spark::train::data::{Images, Split, mnist10k};
 use spark::train::TrainedBrain;
+use spark::train::data::{Images, Split, mnist10k};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
@@ -204,12 +204,7 @@ fn digits(args: &Args) -> Result<(Split, Images)> {
     Ok((Split { train, test }, stream))
 }
 
-fn trainer(
-    args: &Args,
-    data: Split,
-    folder: RunFolder,
-    device: &Device,
-) -> Result<(TrainConfig, Trainer)> {
+fn trainer(args: &Args, data: Split, folder: RunFolder, device: &Device) -> Result<(TrainConfig, Trainer)> {
     let leaky = LeakyConfig { decay: 0.8, reset: Reset::Zero, ..LeakyConfig::default() };
     let config = TrainConfig {
         network: NetworkConfig::mlp(&[data.train.size(), HIDDEN, protocol::CLASSES], leaky),

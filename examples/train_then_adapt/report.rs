@@ -146,7 +146,8 @@ pub fn write(answers: &[Answer], summary: &Summary, folder: &Path) -> Result<[Pa
             "adapting": adapting, "accuracy": accuracy });
         writeln!(text, "{line}")?;
     }
-    spark::io::write_atomically(&lines, &text).with_context(|| format!("cannot write {}", lines.display()))?;
+    spark::io::write_atomically(&lines, &text)
+        .with_context(|| format!("cannot write {}", lines.display()))?;
     let text = serde_json::to_string_pretty(summary)? + "\n";
     spark::io::write_atomically(&all, text.as_bytes())
         .with_context(|| format!("cannot write {}", all.display()))?;

@@ -4,6 +4,7 @@ pub mod components;
 pub mod controllers;
 pub mod losses;
 pub mod networks;
+pub mod nir;
 pub mod surrogates;
 
 use serde_json::Value;

@@ -60,6 +60,11 @@ impl<'a> Cursor<'a> {
         self.array(what).map(u32::from_le_bytes)
     }
 
+    /// The next eight bytes, little-endian.
+    pub(crate) fn u64(&mut self, what: &str) -> Result<u64, String> {
+        self.array(what).map(u64::from_le_bytes)
+    }
+
     /// The next four bytes, little-endian, as a length.
     pub(crate) fn length(&mut self, what: &str) -> Result<usize, String> {
         self.u32(what).map(|length| length as usize)

@@ -26,6 +26,7 @@ mod event;
 mod guard;
 mod learner;
 mod loss;
+pub mod nir;
 mod optimizer;
 mod penalty;
 mod restore;

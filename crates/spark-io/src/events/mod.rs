@@ -1,4 +1,5 @@
-//! Recordings of event cameras: N-MNIST `.bin`, AEDAT 3.1 and 4, and DVS-Gesture `.npz`.
+//! Recordings of event cameras: N-MNIST `.bin`, AEDAT 3.1 and 4, and DVS-Gesture `.npz`; and of an artificial
+//! cochlea ([`read_speech`]).
 //!
 //! An event camera reports each pixel whose brightness rose or fell, when it did (P. Lichtsteiner, C. Posch &
 //! T. Delbruck, *A 128×128 120 dB 15 µs latency asynchronous temporal contrast vision sensor*, IEEE Journal
@@ -12,8 +13,10 @@ mod flat;
 mod lz4;
 mod nmnist;
 mod npz;
+mod speech;
 
 pub use nmnist::{read_bin, write_bin};
+pub use speech::{Speech, read_speech};
 
 use std::path::Path;
 

@@ -8,10 +8,10 @@ use spark_core::schema::join;
 
 use super::{
     AdaptiveConfig, AlphaConfig, AvgPool2dConfig, BatchNormConfig, Conv1dConfig, Conv2dConfig,
-    DelayedDenseConfig, DenseConfig, DropoutConfig, FlattenConfig, GraphConfig, IntegrateAndFireConfig,
-    LapicqueConfig, Layer, LeakyConfig, LeakyIntegratorConfig, MaxPool2dConfig, NeuronsConfig,
-    ParallelConfig, ParametricConfig, PhysicalConfig, RecurrentConfig, ResidualConfig, ScaleConfig,
-    SequentialConfig, SpikingLstmConfig, SumPool2dConfig, SynapticConfig,
+    DelayLineConfig, DelayedDenseConfig, DenseConfig, DropoutConfig, FlattenConfig, GraphConfig,
+    IntegrateAndFireConfig, LapicqueConfig, Layer, LeakyConfig, LeakyIntegratorConfig, MaxPool2dConfig,
+    MembraneConfig, NeuronsConfig, ParallelConfig, ParametricConfig, PhysicalConfig, RecurrentConfig,
+    ResidualConfig, ScaleConfig, SequentialConfig, SpikingLstmConfig, SumPool2dConfig, SynapticConfig,
 };
 
 /// Configuration of one layer of a network.
@@ -41,6 +41,8 @@ pub enum LayerConfig {
     Scale(ScaleConfig),
     /// One axis instead of several.
     Flatten(FlattenConfig),
+    /// Fixed delays.
+    DelayLine(DelayLineConfig),
     /// Batch normalisation through time.
     BatchNorm(BatchNormConfig),
     /// Dropout that lasts for a sequence.
@@ -61,6 +63,8 @@ pub enum LayerConfig {
     Alpha(AlphaConfig),
     /// Units without reset that sum their recent inputs.
     Parallel(ParallelConfig),
+    /// Units with every constant of their membrane.
+    Membrane(MembraneConfig),
     /// Leaky integrators that never spike.
     LeakyIntegrator(LeakyIntegratorConfig),
     /// Units that hear their own spikes.
@@ -141,6 +145,7 @@ impl LayerConfig {
                 pooled(image(input).and_then(|image| config.output_shape(image)), input)
             }
             Self::Flatten(_) => Some(vec![input.iter().product()]),
+            Self::DelayLine(config) => config.fits(input.iter().product()).then(|| input.to_vec()),
             // These report what is wrong themselves.
             Self::Physical(config) => {
                 if config.hears_potential() {
@@ -163,6 +168,7 @@ impl LayerConfig {
 
     fn expected_input(&self) -> &'static str {
         match self {
+            Self::DelayLine(_) => "as many units as there are delays",
             Self::Conv1d(_) => "an input of [channels, length] at least as large as the kernel",
             _ => "an input of [channels, height, width] at least as large as the kernel",
         }
@@ -188,6 +194,8 @@ impl LayerConfig {
             Self::Adaptive(config) => config.validate(path, problems),
             Self::Alpha(config) => config.validate(path, problems),
             Self::Parallel(config) => config.validate(path, problems),
+            Self::DelayLine(config) => config.validate(path, problems),
+            Self::Membrane(config) => config.validate(path, problems),
             Self::LeakyIntegrator(config) => config.validate(path, problems),
             Self::Recurrent(config) => config.validate(path, problems),
             Self::SpikingLstm(config) => config.validate(path, problems),
@@ -211,6 +219,7 @@ impl LayerConfig {
             | Self::Adaptive(_)
             | Self::Alpha(_)
             | Self::Parallel(_)
+            | Self::Membrane(_)
             | Self::LeakyIntegrator(_)
             | Self::Recurrent(_)
             | Self::SpikingLstm(_)
@@ -238,6 +247,7 @@ impl LayerConfig {
             Self::SumPool2d(config) => Layer::SumPool2d(config.init(image())),
             Self::Scale(config) => Layer::Scale(config.init(units, device)),
             Self::Flatten(config) => Layer::Flatten(config.init(input)),
+            Self::DelayLine(config) => Layer::DelayLine(config.init(units)),
             Self::BatchNorm(config) => Layer::BatchNorm(config.init(input, device)),
             Self::Dropout(config) => Layer::Dropout(config.init(units, seed, name)),
             Self::Leaky(config) => Layer::Leaky(config.init(units, device)),
@@ -248,6 +258,7 @@ impl LayerConfig {
             Self::Adaptive(config) => Layer::Adaptive(config.init(units, device)),
             Self::Alpha(config) => Layer::Alpha(config.init(units, device)),
             Self::Parallel(config) => Layer::Parallel(config.init(units, device)),
+            Self::Membrane(config) => Layer::Membrane(config.init(units, device)),
             Self::LeakyIntegrator(config) => Layer::LeakyIntegrator(config.init(units, device)),
             Self::Recurrent(config) => Layer::Recurrent(config.init(units, seed, name, device)),
             Self::SpikingLstm(config) => Layer::SpikingLstm(config.init(units, seed, name, device)),

@@ -35,7 +35,9 @@ pub enum Joining {
 pub struct NodeConfig {
     /// Its name, other than `input`.
     pub name: String,
-    /// The nodes before it in the list that it takes from, and `input`.
+    /// The nodes before it in the list that it takes from, and `input`; none for a node that takes from `back`
+    /// alone.
+    #[serde(default)]
     pub from: Vec<String>,
     /// The nodes, itself and later ones among them, whose output of the step before is added; zero in the first.
     #[serde(default)]
@@ -43,6 +45,9 @@ pub struct NodeConfig {
     /// How what comes from `from` is put together.
     #[serde(default)]
     pub join: Joining,
+    /// Shape of what comes to a node that takes from `back` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Vec<usize>>,
     /// What it does with that.
     pub layer: LayerConfig,
 }
@@ -71,6 +76,7 @@ pub struct Node {
     back: Vec<usize>,
     #[module(skip)]
     joining: Joining,
+    inputs: usize,
     units: usize,
 }
 
@@ -175,9 +181,17 @@ impl GraphConfig {
             return None;
         }
         let Some(first) = shapes.first().cloned() else {
-            problems.push(join(path, "from"), "nothing", "at least one name");
-            return None;
+            if node.shape.is_none() || node.back.is_empty() {
+                let expected = "at least one name, or a shape for a node that takes from `back` alone";
+                problems.push(join(path, "from"), "nothing", expected);
+                return None;
+            }
+            return node.shape.clone();
         };
+        if node.shape.is_some() {
+            problems.push(join(path, "shape"), "a shape", "none for a node that takes from others");
+            return None;
+        }
         let agree = match node.join {
             Joining::Sum => shapes.iter().all(|shape| *shape == first),
             Joining::Concatenate => shapes.iter().all(|shape| shape.get(1..) == first.get(1..)),
@@ -252,6 +266,7 @@ impl GraphConfig {
                 from: config.from.iter().map(|name| self.position(name)).collect(),
                 back: config.back.iter().filter_map(|name| self.position(name)).collect(),
                 joining: config.join,
+                inputs: joined.iter().product(),
                 units: output.iter().product(),
             })
         };
@@ -269,6 +284,11 @@ impl Node {
             Some(node) => outputs[*node].clone().expect("nodes run in their order"),
         };
         let parts: Vec<Tensor<D>> = self.from.iter().map(part).collect();
+        if parts.is_empty() {
+            let mut shape = input.dims();
+            shape[D - 1] = self.inputs;
+            return Tensor::zeros(shape, &input.device());
+        }
         match self.joining {
             // Units are flat and row-major: what is first along the first axis is first here.
             Joining::Concatenate => Tensor::cat(parts, D - 1),

@@ -5,9 +5,10 @@ use burn::tensor::{Device, Tensor};
 
 use super::member::{Asked, Member, Ran};
 use super::{
-    Adaptive, Alpha, AvgPool2d, BatchNorm, Conv1d, Conv2d, DelayedDense, Dense, Dropout, Flatten, Graph,
-    IntegrateAndFire, Lapicque, LayerState, Leaky, LeakyIntegrator, MaxPool2d, Neurons, Parallel, Parametric,
-    Physical, Recurrent, Residual, Scale, Sequential, SpikingLstm, SumPool2d, Synaptic, Temporal,
+    Adaptive, Alpha, AvgPool2d, BatchNorm, Conv1d, Conv2d, DelayLine, DelayedDense, Dense, Dropout, Flatten,
+    Graph, IntegrateAndFire, Lapicque, LayerState, Leaky, LeakyIntegrator, MaxPool2d, Membrane, Neurons,
+    Parallel, Parametric, Physical, Recurrent, Residual, Scale, Sequential, SpikingLstm, SumPool2d, Synaptic,
+    Temporal,
 };
 
 macro_rules! layers {
@@ -87,6 +88,8 @@ layers! {
     Scale,
     /// One axis instead of several.
     Flatten,
+    /// Fixed delays.
+    DelayLine,
     /// Batch normalisation through time.
     BatchNorm,
     /// Dropout that lasts for a sequence.
@@ -107,6 +110,8 @@ layers! {
     Alpha,
     /// Units without reset that sum their recent inputs.
     Parallel,
+    /// Units with every constant of their membrane.
+    Membrane,
     /// Leaky integrators that never spike.
     LeakyIntegrator,
     /// Units that hear their own spikes.

@@ -12,6 +12,8 @@
 //! | [`MaxPool2d`], [`AvgPool2d`], [`SumPool2d`], [`Flatten`], [`Scale`] | what changes shapes and sizes |
 //! | [`BatchNorm`], [`Dropout`] | what helps training, with statistics and masks for whole sequences |
 //! | [`Leaky`], [`Lapicque`], [`IntegrateAndFire`], [`Parametric`], [`Synaptic`], [`Adaptive`] | spiking units, a sequence of which is one fused operation |
+//! | [`Membrane`] | units with every constant of their membrane, spiking or not |
+//! | [`DelayLine`] | fixed delays |
 //! | [`Alpha`], [`Parallel`], [`SpikingLstm`] | spiking units of other kinds |
 //! | [`LeakyIntegrator`] | a readout that never spikes |
 //! | [`Recurrent`] | units that hear their own spikes |
@@ -28,6 +30,7 @@ mod buffer;
 mod config;
 mod conv1d;
 mod conv2d;
+mod delay_line;
 mod delayed;
 mod dense;
 mod dropout;
@@ -41,6 +44,7 @@ mod leaky;
 mod local;
 mod lstm;
 mod member;
+mod membrane;
 mod network;
 mod neurons;
 mod parallel;
@@ -64,6 +68,7 @@ pub use buffer::Buffer;
 pub use config::LayerConfig;
 pub use conv1d::{Conv1d, Conv1dConfig};
 pub use conv2d::{Conv2d, Conv2dConfig};
+pub use delay_line::{DelayLine, DelayLineConfig, DelayLineState};
 pub use delayed::{DelayedDense, DelayedDenseConfig, DelayedState, shrunk_width};
 pub use dense::{Dense, DenseConfig};
 pub use dropout::{Dropout, DropoutConfig, DropoutState};
@@ -76,6 +81,7 @@ pub use layer::Layer;
 pub use leaky::{Leaky, LeakyConfig, LeakyState};
 pub use local::{LocalRun, Reach};
 pub use lstm::{SpikingLstm, SpikingLstmConfig, SpikingLstmState};
+pub use membrane::{Membrane, MembraneConfig, MembraneState};
 pub use network::{Network, NetworkConfig, NetworkOutput};
 pub use neurons::{Neurons, NeuronsConfig, NeuronsState};
 pub use parallel::{Parallel, ParallelConfig, ParallelState};

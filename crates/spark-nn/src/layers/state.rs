@@ -5,8 +5,8 @@ use spark_core::erased::Planes;
 use spark_core::state::{State, StateMapper};
 
 use super::{
-    AdaptiveState, AlphaState, DelayedState, DropoutState, GraphState, LeakyState, NeuronsState,
-    ParallelState, RecurrentState, SpikingLstmState, SynapticState,
+    AdaptiveState, AlphaState, DelayLineState, DelayedState, DropoutState, GraphState, LeakyState,
+    MembraneState, NeuronsState, ParallelState, RecurrentState, SpikingLstmState, SynapticState,
 };
 
 /// What one layer of a container remembers.
@@ -27,6 +27,10 @@ pub enum LayerState {
     Synaptic(SynapticState),
     /// Membrane and adaptation of [`Adaptive`](super::Adaptive).
     Adaptive(AdaptiveState),
+    /// Membrane and current of [`Membrane`](super::Membrane) units.
+    Membrane(MembraneState),
+    /// The last inputs of a [`DelayLine`](super::DelayLine).
+    DelayLine(DelayLineState),
     /// Traces and membrane of [`Alpha`](super::Alpha).
     Alpha(AlphaState),
     /// The last inputs of [`Parallel`](super::Parallel).
@@ -58,6 +62,8 @@ impl State for LayerState {
             Self::Leaky(state) => Self::Leaky(state.map(mapper)),
             Self::Synaptic(state) => Self::Synaptic(state.map(mapper)),
             Self::Adaptive(state) => Self::Adaptive(state.map(mapper)),
+            Self::Membrane(state) => Self::Membrane(state.map(mapper)),
+            Self::DelayLine(state) => Self::DelayLine(state.map(mapper)),
             Self::Alpha(state) => Self::Alpha(state.map(mapper)),
             Self::Parallel(state) => Self::Parallel(state.map(mapper)),
             Self::SpikingLstm(state) => Self::SpikingLstm(state.map(mapper)),
@@ -174,6 +180,8 @@ layer_states! {
     Leaky(LeakyState),
     Synaptic(SynapticState),
     Adaptive(AdaptiveState),
+    Membrane(MembraneState),
+    DelayLine(DelayLineState),
     Alpha(AlphaState),
     Parallel(ParallelState),
     SpikingLstm(SpikingLstmState),

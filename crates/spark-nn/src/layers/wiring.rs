@@ -83,7 +83,9 @@ impl Walk {
         let output = layer.output_shape(&shape)?;
         let outputs: usize = output.iter().product();
         match layer {
-            LayerConfig::Dense(_) => self.synapses(name, inputs, inputs * outputs),
+            LayerConfig::Dense(_) | LayerConfig::DelayedDense(_) => {
+                self.synapses(name, inputs, inputs * outputs);
+            }
             LayerConfig::Conv1d(config) => {
                 self.synapses(name, inputs, outputs * shape[0] * config.kernel);
             }
@@ -102,6 +104,7 @@ impl Walk {
             | LayerConfig::SumPool2d(_)
             | LayerConfig::Scale(_)
             | LayerConfig::Flatten(_)
+            | LayerConfig::DelayLine(_)
             | LayerConfig::Dropout(_) => {}
             LayerConfig::Leaky(_)
             | LayerConfig::Lapicque(_)
@@ -113,7 +116,10 @@ impl Walk {
             | LayerConfig::Parallel(_) => {
                 self.units();
             }
-            LayerConfig::LeakyIntegrator(_) => self.open.clear(),
+            LayerConfig::Membrane(config) if config.threshold.is_some() => {
+                self.units();
+            }
+            LayerConfig::LeakyIntegrator(_) | LayerConfig::Membrane(_) => self.open.clear(),
             LayerConfig::Recurrent(config) => {
                 let own = self.units();
                 let count = match config.connection {

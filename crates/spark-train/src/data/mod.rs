@@ -5,7 +5,8 @@
 //! * [`Images`]: IDX files, [folders of PNG pictures](read_image_folder), digits that ship with Spark.
 //! * [`Sequences`]: `[time, channels…]` of varying length, from UCR/UEA `.ts` files, arrays, speech features
 //!   that ship with Spark, or made up to need memory ([`RecallTask`]).
-//! * [`Recordings`] of event cameras (N-MNIST, [DVS-Gesture](read_gestures)), which [`EventFrames`] puts into frames; [`Saccades`] *simulates* some.
+//! * [`Recordings`] of event cameras (N-MNIST, [DVS-Gesture](read_gestures)) and of a cochlea
+//!   ([SHD and SSC](read_spiking_digits)), which [`EventFrames`] puts into frames; [`Saccades`] *simulates* some.
 //! * [`AugmentedImages`], [`EventAugment`]: changes that keep the class, new ones every epoch; [`Rows`] of images
 //!   one after the other, a [`Subset`] of samples.
 //! * [`Images::rotated`], [`Images::permuted`]: data that are no longer what they were.
@@ -28,6 +29,7 @@ mod sequences;
 mod series;
 mod shift;
 mod source;
+mod spiking_digits;
 mod task;
 mod views;
 
@@ -46,6 +48,7 @@ pub use saccades::Saccades;
 pub use sequences::{Scaling, Sequences};
 pub use series::{read_series, read_series_split};
 pub use source::{Frames, Source};
+pub use spiking_digits::read_spiking_digits;
 pub use task::{ScalingKind, Task, TaskData};
 pub use views::{Rows, Subset};
 
