@@ -31,6 +31,18 @@ fn walk(group: &Group<'_>, depth: usize, found: &mut Vec<String>) -> Result<(), 
     Ok(())
 }
 
+/// Opens everything that a walk of a few levels finds, and unpacks it.
+fn unpack(group: &Group<'_>, depth: usize) -> Result<(), String> {
+    for name in group.names() {
+        match group.get(name)? {
+            Some(Object::Group(inside)) if depth < 3 => unpack(&inside, depth + 1)?,
+            Some(Object::Dataset(dataset)) => drop(dataset.read()?),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn contents(bytes: &[u8]) -> Result<Vec<String>, String> {
     let mut found = Vec::new();
     walk(&Hdf5::parse(bytes)?.root()?, 0, &mut found)?;
@@ -111,7 +123,7 @@ fn files_of_the_latest_versions_are_read_or_explained() {
     let root = Hdf5::parse(LATEST).unwrap().root().unwrap();
     assert_eq!(root.dataset("compact").unwrap().read().unwrap().integers().unwrap(), [7, -7]);
     assert_eq!(root.dataset("single").unwrap().read().unwrap().floats().unwrap(), [1.0; 12]);
-    let error = root.dataset("chunked").unwrap().read().unwrap_err();
+    let error = root.dataset("chunked").unwrap_err();
     assert!(error.starts_with("`/chunked`: found index 3 of chunks"), "{error}");
     let error = root.group("many").unwrap_err();
     assert!(error.starts_with("`/many`: found links in a fractal heap"), "{error}");
@@ -140,8 +152,8 @@ proptest! {
     ) {
         // Two files per case.
         for bytes in damaged(&sample(), &changes, &cut) {
-            let (result, peak) = peak(|| Hdf5::parse(&bytes)?.root().map(|_| ()));
-            prop_assert!(peak <= 2 * bytes.len() + 2048, "{peak} {result:?}");
+            let (result, peak) = peak(|| unpack(&Hdf5::parse(&bytes)?.root()?, 0));
+            prop_assert!(peak <= 2 * bytes.len() + 4096, "{peak} {result:?}");
             let _ = contents(&bytes);
         }
     }

@@ -215,7 +215,7 @@ impl Constants {
                 return Err("found a decay of 1 beside a synaptic current, expected one below 1".to_owned());
             }
             let (synapse, membrane) = (times(&currents), times(&decay));
-            let (w_in, r) = (gains(&gain, &synapse), gains(&vec![1.0; gain.len()], &membrane));
+            let (w_in, r) = (gains(&gain, &synapse), membrane.iter().map(|time| time / dt).collect());
             let [tau_syn, tau_mem, r, v_leak, w_in] = [synapse, membrane, r, leak, w_in].map(array);
             return Ok(match spikes {
                 None => Kind::CubaLi { tau_syn, tau_mem, r, v_leak, w_in },
