@@ -132,10 +132,13 @@ impl Learner {
         self.rule
     }
 
-    /// One optimizer step on input `[time, batch, inputs]` and labels `[batch]`.
+    /// One optimizer step on input `[time, batch, inputs]` and labels `[batch]`, by the rule of the learner.
     ///
     /// # Errors
     /// When the loss or the gradient is not finite.
+    ///
+    /// # Panics
+    /// If the network was replaced by one that the rule cannot train.
     pub fn step(
         &mut self,
         input: Tensor<3>,
@@ -214,5 +217,34 @@ impl Learner {
         let network = std::mem::replace(&mut self.network, Network { layers: Vec::new() });
         self.network = self.optimizer.step(learning_rate, network, gradients, norm).constrained();
         Ok(StepResult { loss, gradient_norm, scores, skipped: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::OptimizerConfig;
+    use burn::tensor::Device;
+    use spark_nn::layers::{LeakyConfig, NetworkConfig};
+
+    #[test]
+    fn every_rule_learns_to_tell_two_inputs_apart() {
+        let device = Device::flex().autodiff();
+        let pattern: Tensor<2> = Tensor::from_floats([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]], &device);
+        let input = pattern.unsqueeze::<3>().repeat_dim(0, 15);
+        let labels = Tensor::<1, Int>::from_ints([0, 1], &device);
+        for rule in LearningRule::PRESETS {
+            let leaky = LeakyConfig { decay: 0.8, ..Default::default() };
+            let network = NetworkConfig::mlp(&[4, 20, 10, 2], leaky).init(2, &device).unwrap();
+            let optimizer = Optimizer::new(&OptimizerConfig::default(), None);
+            let loss = Loss::RateMse { correct: 0.8, incorrect: 0.2 };
+            let mut learner = Learner::new(network, optimizer, loss).with_rule(rule).unwrap();
+            let mut step = || learner.step(input.clone(), labels.clone(), 0.02).unwrap();
+            let first = step().loss;
+            let last = (0..80).map(|_| step()).last().unwrap();
+            let scores = &last.scores;
+            assert!(scores[0] > scores[1] && scores[3] > scores[2], "{rule:?}: {scores:?}");
+            assert!(last.loss < 0.5 * first, "{rule:?}: {} after {first}", last.loss);
+        }
     }
 }

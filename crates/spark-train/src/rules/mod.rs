@@ -281,6 +281,9 @@ impl LearningRule {
     }
 
     /// As [`gradients`](Self::gradients), of what was checked before.
+    ///
+    /// # Panics
+    /// If the rule cannot train the network.
     pub(crate) fn find(
         self,
         network: &Network,
@@ -288,7 +291,12 @@ impl LearningRule {
         labels: Tensor<1, Int>,
         aim: Aim<'_>,
     ) -> Found {
-        let stages = || Stages::of(network, self, "", &mut Problems::default());
+        let stages = || {
+            let mut problems = Problems::default();
+            let stages = Stages::of(network, self, "network", &mut problems);
+            assert!(problems.list().is_empty(), "{problems}");
+            stages
+        };
         match self {
             Self::Bptt {} => {
                 whole(network, input, labels, aim, |network, input| network.forward(input, None))

@@ -130,7 +130,7 @@ fn compare(rule: LearningRule, network: &Network, loss: &Loss, expected: Vec<(&s
     assert_close(&by_name(network, &found.gradients), &expected);
 }
 
-fn dense<'a>(network: &'a Network, index: usize) -> &'a Dense {
+fn dense(network: &Network, index: usize) -> &Dense {
     match &network.layers[index] {
         Layer::Dense(dense) => dense,
         Layer::Recurrent(layer) => layer.recurrent.as_ref().expect("all to all"),
