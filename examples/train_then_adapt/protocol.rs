@@ -116,7 +116,14 @@ impl Subject {
     /// A brain before its first digit.
     pub fn new(trained: &TrainedBrain, taught: bool, device: &Device) -> Result<Self> {
         let brain = trained.snapshot.build(device)?;
-        Ok(Self { brain, latency: trained.latency(), taught, surprise: 0.0, steps: 0, device: device.clone() })
+        Ok(Self {
+            brain,
+            latency: trained.latency(),
+            taught,
+            surprise: 0.0,
+            steps: 0,
+            device: device.clone(),
+        })
     }
 
     /// The brain itself.

@@ -170,10 +170,10 @@ impl TrainedBrain {
             let message = format!("found {population}, expected one of 0 to {last}");
             return Err(BrainError::Rule { population, message });
         }
-        let name = |place: usize| if place == last { "output".into() } else { format!("hidden_{}", place + 1) };
+        let name =
+            |place: usize| if place == last { "output".into() } else { format!("hidden_{}", place + 1) };
         let populations: Vec<String> = (0..parts.len()).map(name).collect();
-        let mut brain =
-            BrainConfig { seed: Some(options.seed), dt: options.dt, ..BrainConfig::default() };
+        let mut brain = BrainConfig { seed: Some(options.seed), dt: options.dt, ..BrainConfig::default() };
         brain.inputs.insert(INPUT.to_owned(), vec![parts[0].sources]);
         let mut third_factors = Vec::new();
         for (place, part) in parts.iter().enumerate() {

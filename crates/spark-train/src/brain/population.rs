@@ -203,12 +203,14 @@ impl Reader {
     fn check(&mut self, Units { config, leaky, own }: &Units<'_>, path: &str) {
         if config.reset != Reset::Zero {
             let found = if config.reset == Reset::Subtract { "subtract" } else { "none" };
-            let expected = "zero: a soma is taken to its reset potential by a spike, whatever lay above the threshold";
+            let expected =
+                "zero: a soma is taken to its reset potential by a spike, whatever lay above the threshold";
             self.problems.push(format!("{path}.reset"), found, expected);
         }
         // With the reset in the next step, snnTorch's units without a connection follow the equations.
         if config.snntorch_reset && (own.is_some() || !config.reset_delay) {
-            let expected = "false: a soma does not reset as snnTorch does where it departs from the equations";
+            let expected =
+                "false: a soma does not reset as snnTorch does where it departs from the equations";
             self.problems.push(format!("{path}.snntorch_reset"), true, expected);
         }
         if let Some(decay) = numbers(leaky.decay.val()).iter().find(|decay| !(0.0..1.0).contains(*decay)) {
@@ -237,7 +239,8 @@ fn diagonal(weight: &Param<Tensor<1>>) -> Tensor<2> {
 /// `τ = −dt/ln β` and `R = g/(1 − β)` that rests at `V_r + R·b`.
 fn soma(units: &Units<'_>, bias: Option<Vec<f32>>, dt: f32) -> LeakySomaConfig {
     let Units { config, leaky, .. } = units;
-    let tau: Vec<f32> = numbers(leaky.decay.val()).into_iter().map(|decay| time_constant(decay, dt)).collect();
+    let tau: Vec<f32> =
+        numbers(leaky.decay.val()).into_iter().map(|decay| time_constant(decay, dt)).collect();
     let rates = numbers(build::rate(dt, Tensor::from_floats(tau.as_slice(), &Device::flex())));
     let resistance: Vec<f32> =
         rates.iter().map(|rate| if config.scale_input { 1.0 } else { resistance(*rate) }).collect();

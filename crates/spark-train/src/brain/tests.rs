@@ -28,8 +28,10 @@ fn network(conventions: &Value, bias: bool, seed: u64) -> (NetworkConfig, Networ
         json!({ "kind": "recurrent", "connection": connection, "bias": bias,
                 "units": units(&json!({ "kind": "leaky", "snntorch_reset": false })) })
     };
-    let dense = |count: usize| json!({ "kind": "dense", "units": count, "bias": bias,
-        "weight": { "kind": "uniform", "min": -0.6, "max": 0.6 } });
+    let dense = |count: usize| {
+        json!({ "kind": "dense", "units": count, "bias": bias,
+        "weight": { "kind": "uniform", "min": -0.6, "max": 0.6 } })
+    };
     let config: NetworkConfig = serde_json::from_value(json!({ "input": [2, 4, 4], "layers": [
         { "kind": "flatten" },
         dense(20), units(&json!({ "kind": "leaky", "per_unit": true })),

@@ -57,7 +57,8 @@ impl Images {
     /// The intensity of a plane at a place between its pixels, row first.
     fn between(&self, plane: &[u8], [row, column]: [f64; 2]) -> u8 {
         let at = |row: f64, column: f64| {
-            let inside = row >= 0.0 && column >= 0.0 && row < self.height as f64 && column < self.width as f64;
+            let inside =
+                row >= 0.0 && column >= 0.0 && row < self.height as f64 && column < self.width as f64;
             if inside { f64::from(plane[row as usize * self.width + column as usize]) } else { 0.0 }
         };
         // A quarter turn hits pixels, but not to the last bit.

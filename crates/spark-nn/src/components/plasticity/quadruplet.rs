@@ -2,12 +2,12 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
-use spark_core::{Parameter, Problems};
 use spark_core::build::Builder;
 use spark_core::component::{Alias, ComponentConfig, Context, Defect, Family};
 use spark_core::ports::InputShapes;
 use spark_core::schema::join;
 use spark_core::state::{State, StateMapper};
+use spark_core::{Parameter, Problems};
 use spark_kernels::host::{self, HostLearning, HostTrace, PostTraces, TermsOfSpikes};
 use spark_kernels::{
     DelayRing, OnPost, OnPre, PairTypes, Plasticity, PlasticityOptions, PreSignal, Trace, trace_step,
@@ -316,8 +316,12 @@ impl LearningRule for Quadruplet {
             None => self.terms(events, post_trace.clone(), x),
         };
         let QuadrupletRuleConfig { dt, eta, min_clip, max_clip, .. } = self.config;
-        let options =
-            PlasticityOptions { rate: dt * eta, min: min_clip, max: max_clip.each()[0], ..Default::default() };
+        let options = PlasticityOptions {
+            rate: dt * eta,
+            min: min_clip,
+            max: max_clip.each()[0],
+            ..Default::default()
+        };
         let (learning, _) = learning.apply(rule, options);
         (learning, QuadrupletState { pre_trace, post_trace, types, late })
     }
