@@ -22,6 +22,25 @@
 //! remembers digits. What the hidden units learnt to tell apart in
 //! upright digits tells turned ones apart too, if the readout learns what it means. The rule is on all the time, and
 //! nobody tells the brain of the shift; its frozen copy hears the same spikes.
+//!
+//! # What was seen
+//! The seeds 1, 2 and 3 (`--seed N --shift S`), digits turned by 60° and pixels in another order; a run takes about
+//! 50 s on one core of a machine that compiles beside it. Accuracy of the frozen brain → of the one that adapts, in
+//! percent:
+//!
+//! | | turned 1 | 2 | 3 | permuted 1 | 2 | 3 |
+//! | --- | --- | --- | --- | --- | --- | --- |
+//! | 1,000 digits before | 95.0 → 94.6 | 94.4 → 93.1 | 93.9 → 93.2 | 95.0 → 94.6 | 94.4 → 93.1 | 93.9 → 93.2 |
+//! | the first 500 after | 17.8 → 54.8 | 19.4 → 55.4 | 20.0 → 52.4 | 3.6 → 38.6 | 8.0 → 43.4 | 7.6 → 35.0 |
+//! | the last 500 of 4,000 | 21.4 → 86.6 | 18.8 → 83.0 | 17.2 → 88.0 | 6.0 → 79.6 | 8.4 → 78.0 | 7.2 → 80.2 |
+//!
+//! Before the shift, brain and network gave the same answer to every one of 1,000 digits; of about 1.5 million spikes 0,
+//! 0 and 4 differed.
+//!
+//! ![Turned digits](curves.png) ![Permuted digits](permuted.png)
+//!
+//! Learning all the time costs a percent before the shift. With a lesson that is always as strong (η between 0.0003 and
+//! 0.003, 256 hidden units) it cost 1 to 9 percent and came no further after it: hence the surprise.
 #![recursion_limit = "256"] // The kernel compiler of the GPU backends nests its types deeply.
 
 mod protocol;
@@ -172,7 +191,7 @@ fn run(args: &Args) -> Result<()> {
         before: Pair::default(),
         first_after: Pair::default(),
         last_after: Pair::default(),
-        recovered: 0.0,
+        recovered: None,
         digits: [0, 0],
         seconds: [training, comparing, showing],
     };

@@ -55,8 +55,8 @@ pub struct Summary {
     /// Over the last ones.
     pub last_after: Pair,
     /// Which part of what the shift took is back at the end: 0 for as bad as the frozen brain, 1 for as good as it
-    /// was before.
-    pub recovered: f64,
+    /// was before; absent where the shift took nothing.
+    pub recovered: Option<f64>,
     /// Digits before and after the shift.
     pub digits: [usize; 2],
     /// Seconds of training, of comparing network and brain, and of the digits one after another.
@@ -72,7 +72,8 @@ impl Summary {
         self.first_after = Pair::over(&after[..ENDS.min(after.len())]);
         self.last_after = Pair::over(&after[after.len().saturating_sub(ENDS)..]);
         let lost = self.before.frozen - self.last_after.frozen;
-        self.recovered = (self.last_after.adapting - self.last_after.frozen) / lost;
+        let back = self.last_after.adapting - self.last_after.frozen;
+        self.recovered = (lost > 0.0).then_some(back / lost);
     }
 
     fn text(&self) -> String {
@@ -87,11 +88,17 @@ impl Summary {
             row(format!("after, the first {}", ENDS.min(self.digits[1])), first_after),
             row(format!("after, the last {}", ENDS.min(self.digits[1])), last_after),
         ];
+        let recovered = match self.recovered {
+            Some(part) => {
+                format!("Without gradients, {:.0} % of what the shift took came back", 100.0 * part)
+            }
+            None => "The shift took nothing".to_owned(),
+        };
         format!(
             "network: {:.1} % of the validation digits, trained in {training:.1} s\n\
              brain:   the same answer to {} of {} digits, every spike the same in {}; {} of {} spikes differ ({comparing:.1} s)\n\
              shift:   {}\n\n{}\n\
-             Without gradients, {:.0} % of what the shift took came back ({showing:.1} s).",
+             {recovered} ({showing:.1} s).",
             self.trained,
             agreement.same_answer,
             agreement.digits,
@@ -100,7 +107,6 @@ impl Summary {
             agreement.spikes,
             self.shift,
             table.concat(),
-            100.0 * self.recovered,
         )
     }
 }
