@@ -205,6 +205,29 @@ proptest! {
     }
 }
 
+#[test]
+fn learned_delays_are_judged_and_used_in_whole_steps() {
+    let network = r#"{"input": [4], "layers": [{"kind": "delayed_dense", "units": 8, "max_delay": 6},
+        {"kind": "leaky", "decay": 0.7}, {"kind": "dense", "units": 2}, {"kind": "leaky_integrator"}]}"#;
+    let network = serde_json::from_str(network).unwrap();
+    let config = TrainConfig { network, epochs: 3, learning_rate: 0.02, ..recalling(3, 8) };
+    let folder = tempfile::tempdir().unwrap();
+    let device = Device::flex();
+    let (whole, outcome) = losses(&mut trainer(&config, folder.path(), &device), None);
+    let checkpoint = Checkpoint::read(&outcome.checkpoint).unwrap();
+    let (config, network) = spark::train::restore(&checkpoint, &outcome.checkpoint, &device).unwrap();
+    let test = config.load_data().unwrap().test;
+    let indices: Vec<usize> = (0..test.labels().len()).collect();
+    let found = config.evaluator().evaluate(&network, &test, &indices, &device, |_| true).unwrap();
+    let best = outcome.best.unwrap();
+    assert_eq!((found.accuracy, found.loss), (best.test_accuracy, best.test_loss));
+
+    let stopped = tempfile::tempdir().unwrap();
+    let (mut found, _) = losses(&mut trainer(&config, stopped.path(), &device), Some(7));
+    found.extend(losses(&mut resume(stopped.path(), &device), None).0);
+    assert_eq!(found, whole, "a run that goes on narrows its delays as the whole one did");
+}
+
 fn warnings(config: &TrainConfig) -> (Vec<String>, Outcome) {
     let folder = tempfile::tempdir().unwrap();
     let mut warnings = Vec::new();

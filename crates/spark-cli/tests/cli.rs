@@ -144,7 +144,9 @@ fn networks_of_files_are_trained() {
     };
     train("net.json").success();
     spark(folder.path()).args(["eval", "run"]).assert().success();
-    train("nothing.json").failure().stderr(predicate::str::contains("neither mlp nor conv nor a file"));
+    train("nothing.json")
+        .failure()
+        .stderr(predicate::str::contains("neither mlp, conv or recurrent nor a file"));
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use crate::{TrainConfig, TrainError};
 
-/// The configuration and the network of a checkpoint that came from the file `path`.
+/// The configuration and the network of a checkpoint that came from the file `path`; learned delays are rounded to
+/// whole steps.
 ///
 /// # Errors
 /// When the configuration in the checkpoint is not one, or its tensors do not fit the network.
@@ -29,6 +30,7 @@ pub fn restore(
 ) -> Result<(TrainConfig, Network), TrainError> {
     let config = config_of(checkpoint, path)?;
     let network = load(config.network.init(config.seed, device)?, checkpoint, path)?;
+    network.set_delay_width(0.0);
     Ok((config, network))
 }
 

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use spark_io::{Checkpoint, CheckpointError, parameters};
-use spark_nn::layers::{Network, Synapses};
+use spark_nn::layers::{Network, Synapses, shrunk_width};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -275,6 +275,7 @@ impl Trainer {
         let order = shuffled(&self.learned, self.config.seed, epoch);
         let rest = order[(self.progress.batch * self.config.batch).min(order.len())..].to_vec();
         let (encoder, purpose) = (self.config.encoder(), Purpose::Train(epoch as u32));
+        self.narrow_delays();
         let batches = Batches::new(Arc::clone(&self.data.train), rest, encoder, purpose, self.config.batch);
         for batch in batches {
             self.train_step(batch, report)?;
@@ -315,6 +316,15 @@ impl Trainer {
         }
         self.save(&self.folder.last(), report)?;
         Ok(())
+    }
+
+    /// Learned delays spread less and less over neighbouring steps; a function of the epoch, so that a run that
+    /// goes on needs no word of it.
+    fn narrow_delays(&self) {
+        if let Some(first) = self.config.network.first_delay_width() {
+            let progress = self.progress.epoch as f32 / self.config.epochs as f32;
+            self.learner.network.set_delay_width(shrunk_width(first, progress));
+        }
     }
 
     fn train_step(&mut self, batch: crate::Batch, report: &mut Report) -> Result<(), TrainError> {
@@ -395,6 +405,8 @@ impl Trainer {
     /// Validates and tests; `None` when asked to stop on the way.
     fn judge(&self, start: Instant, goes_on: impl Fn() -> bool) -> Option<EpochRecord> {
         let network = self.learner.network.valid();
+        // Judged by what is used in the end: delays of whole steps.
+        network.set_delay_width(0.0);
         let device = self.device.clone().inner();
         let evaluate = |samples: &Arc<dyn Source>, indices: &[usize]| {
             self.config.evaluator().evaluate(&network, samples, indices, &device, |_| goes_on())

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use spark::core::config;
-use spark::nn::layers::{LeakyConfig, NetworkConfig};
+use spark::nn::layers::{DelayedDenseConfig, DenseConfig, LayerConfig, LeakyConfig, NetworkConfig};
 use spark::prelude::{Encoding, Loss, OptimizerConfig, Reset, Schedule, Surrogate, TrainConfig};
 use spark::train::data::Task;
 use spark::train::{GradientClip, LearningRule, TrainError};
@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 pub struct Flags {
     /// What to learn: mnist (digits), japanese-vowels (speakers) or recall (made-up sequences that need memory),
     /// which ship with spark; saccades (simulated event camera); or a folder or file: IDX, .ts series, .npz,
-    /// .safetensors, .csv or .npy arrays, folders of PNG pictures or event recordings
+    /// .safetensors, .csv or .npy arrays, .h5 spiking speech, folders of PNG pictures or event recordings
     #[arg(long, value_name = "NAME|PATH", value_parser = task)]
     task: Option<Chosen>,
     /// Folder or file with the data of the task; with the default task one in the layout of MNIST
@@ -38,6 +38,9 @@ pub struct Flags {
     /// Hidden units of an mlp or recurrent network, layer by layer, such as 512 or 256,128
     #[arg(long, value_name = "UNITS", value_delimiter = ',')]
     hidden: Option<Vec<usize>>,
+    /// Learn a delay of up to so many steps at each dense synapse
+    #[arg(long, value_name = "STEPS")]
+    delays: Option<usize>,
     /// Time steps for which an image, or each frame of a sequence, is shown
     #[arg(long)]
     steps: Option<usize>,
@@ -276,6 +279,15 @@ impl Flags {
             };
         }
         let network = &mut config.network;
+        if let Some(max_delay) = self.delays {
+            for layer in &mut network.layers {
+                if let LayerConfig::Dense(dense) = layer {
+                    let DenseConfig { units, bias, weight } = dense.clone();
+                    let delayed = DelayedDenseConfig::new(units, max_delay);
+                    *layer = LayerConfig::DelayedDense(DelayedDenseConfig { bias, weight, ..delayed });
+                }
+            }
+        }
         for leaky in network.leaky_mut() {
             set(&mut leaky.decay, self.decay);
             set(&mut leaky.threshold, self.threshold);

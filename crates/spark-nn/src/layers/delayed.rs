@@ -10,7 +10,7 @@ use spark_kernels::spike_linear;
 
 use super::buffer::Buffer;
 use super::units::project;
-use super::{Layer, Network, Temporal};
+use super::{Layer, LayerConfig, Network, NetworkConfig, Temporal};
 
 /// The width of the kernel at which delays are near enough to whole steps to be rounded; the last one of training.
 const LAST_WIDTH: f32 = 0.5;
@@ -292,6 +292,45 @@ impl Network {
     /// ```
     pub fn set_delay_width(&self, width: f32) {
         set_width(&self.layers, width);
+    }
+}
+
+impl NetworkConfig {
+    /// The width σ that training starts from: that of the widest of all [`DelayedDense`] inside; absent without.
+    ///
+    /// # Examples
+    /// ```
+    /// use spark_nn::layers::NetworkConfig;
+    ///
+    /// let text = r#"{"input": [4], "layers": [
+    ///     {"kind": "delayed_dense", "units": 3, "max_delay": 10}, {"kind": "leaky"}]}"#;
+    /// assert_eq!(serde_json::from_str::<NetworkConfig>(text)?.first_delay_width(), Some(5.0));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn first_delay_width(&self) -> Option<f32> {
+        widest(&self.layers)
+    }
+}
+
+fn widest(layers: &[LayerConfig]) -> Option<f32> {
+    let width = |layer: &LayerConfig| match layer {
+        LayerConfig::DelayedDense(config) => Some(config.first_width()),
+        LayerConfig::Sequential(inner) => widest(&inner.layers),
+        LayerConfig::Residual(inner) => larger(widest(&inner.body), widest(&inner.shortcut)),
+        LayerConfig::Graph(graph) => {
+            let nodes = graph.nodes.iter().map(|node| widest(std::slice::from_ref(&node.layer)));
+            nodes.fold(None, larger)
+        }
+        _ => None,
+    };
+    layers.iter().map(width).fold(None, larger)
+}
+
+/// The larger of two widths that may be absent.
+fn larger(a: Option<f32>, b: Option<f32>) -> Option<f32> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.max(b)),
+        (one, other) => one.or(other),
     }
 }
 

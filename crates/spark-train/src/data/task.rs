@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{
-    AugmentedImages, Bins, DataError, EventFrames, Images, Recordings, Rows, Saccades, Scaling, Sequences,
-    Source, Split, Subset,
+    AugmentedImages, Bins, DataError, EventFrames, Images, Polarities, Recordings, Rows, Saccades, Scaling,
+    Sequences, Source, Split, Subset,
 };
 
 /// A task: which samples are to be told apart.
@@ -117,6 +117,19 @@ pub enum Task {
         #[serde(default = "ten")]
         frames: usize,
     },
+    /// Spoken digits or words as spikes of a cochlea, in the files `NAME_train.h5` and `NAME_test.h5` of a folder,
+    /// such as `shd_train.h5`; in frames of equal duration, `[1, 1, 700]`.
+    SpikingSpeech {
+        /// The name, such as `shd`.
+        #[serde(default = "shd")]
+        name: String,
+        /// Frames; spikes after the last are left out.
+        #[serde(default = "a_hundred")]
+        frames: usize,
+        /// Duration of a frame, in ms.
+        #[serde(default = "ten_ms")]
+        bin: f64,
+    },
     /// DVS-Gesture as it is published, in frames of equal duration.
     Gestures {
         /// Frames.
@@ -167,6 +180,18 @@ pub struct TaskData {
     pub test: Arc<dyn Source>,
     /// Names of the classes in order; none where they are numbers.
     pub classes: Vec<String>,
+}
+
+fn shd() -> String {
+    "shd".into()
+}
+
+fn a_hundred() -> usize {
+    100
+}
+
+fn ten_ms() -> f64 {
+    10.0
 }
 
 fn a_fifth() -> f64 {
@@ -279,6 +304,12 @@ impl Task {
                 problems.positive(field("height"), usize::from(height));
                 problems.positive(field("frames"), frames);
             }
+            Self::SpikingSpeech { frames, bin, .. } => {
+                problems.positive(field("frames"), frames);
+                if !(0.001..=1000.0).contains(&bin) {
+                    problems.push(field("bin"), bin, "a duration from 0.001 to 1000 ms");
+                }
+            }
             Self::Gestures { frames, shrink } => {
                 problems.positive(field("frames"), frames);
                 problems.positive(field("shrink"), usize::from(shrink));
@@ -345,6 +376,18 @@ impl Task {
                 let part = |recordings| EventFrames::new(Arc::new(recordings), Bins::Equal { count: frames });
                 Ok(TaskData { classes, ..Split { train: part(train), test: part(test) }.into() })
             }
+            Self::SpikingSpeech { name, frames, bin } => {
+                let folder = needed()?;
+                let read = |part: &str| super::read_spiking_digits(&folder.join(format!("{name}_{part}.h5")));
+                let ((train, classes), (test, others)) = (read("train")?, read("test")?);
+                same_classes(folder, &classes, &others)?;
+                let bins = Bins::Fixed { micros: (bin * 1000.0).round() as u32, count: *frames };
+                let part = |recordings| EventFrames {
+                    polarities: Polarities::Merged,
+                    ..EventFrames::new(Arc::new(recordings), bins)
+                };
+                Ok(TaskData { classes, ..Split { train: part(train), test: part(test) }.into() })
+            }
             &Self::Gestures { frames, shrink } => {
                 let folder = needed()?;
                 let part = |list: &str| -> Result<EventFrames, DataError> {
@@ -369,6 +412,7 @@ impl Task {
             Self::Recall { .. } => "recall",
             Self::Saccades { .. } => "saccades",
             Self::Events { .. } => "events",
+            Self::SpikingSpeech { .. } => "spiking-speech",
             Self::Gestures { .. } => "gestures",
         }
     }
@@ -400,7 +444,8 @@ impl Task {
     /// ```
     pub fn at(path: &Path) -> Result<(Self, PathBuf), DataError> {
         let unknown = |found: &str| {
-            let expected = "IDX files, NAME_TRAIN.ts and NAME_TEST.ts, trials_to_train.txt, Train/CLASS and \
+            let expected = "IDX files, NAME_TRAIN.ts and NAME_TEST.ts, NAME_train.h5 and NAME_test.h5, \
+                            trials_to_train.txt, Train/CLASS and \
                             Test/CLASS with recordings or pictures, or a file .npz, .safetensors, .csv, .npy or .ts";
             DataError::content(path, format!("found {found}, expected {expected}"))
         };
@@ -432,6 +477,9 @@ impl Task {
         }
         if has("trials_to_train.txt") {
             return Some(Self::Gestures { frames: ten(), shrink: four_pixels() });
+        }
+        if let Some(name) = names.iter().find_map(|name| name.strip_suffix("_train.h5")) {
+            return Some(Self::SpikingSpeech { name: name.into(), frames: a_hundred(), bin: ten_ms() });
         }
         if let Some(name) = names.iter().find_map(|name| series_name(name)) {
             return Some(Self::Series { name, scaling: ScalingKind::default() });

@@ -76,6 +76,18 @@ fn folders_and_files_are_recognised() {
     let data = found.load(Some(&folder), 1).unwrap();
     assert_eq!((data.train.frames(), data.class(0)), (3, "a".to_owned()));
 
+    let speech = concat!(env!("CARGO_MANIFEST_DIR"), "/../spark-io/tests/fixtures/speech_synthetic.h5");
+    fs::create_dir(at("speech")).unwrap();
+    for part in ["train", "test"] {
+        fs::copy(speech, at("speech").join(format!("shd_{part}.h5"))).unwrap();
+    }
+    let (found, folder) = Task::at(&at("speech")).unwrap();
+    let data = found.load(Some(&folder), 1).unwrap();
+    assert_eq!(
+        (data.train.shape(), data.train.frames(), data.class(3)),
+        (vec![1, 1, 700], 100, "three".into())
+    );
+
     fs::write(at("table.csv"), "0.5,0\n0.1,1\n0.6,0\n0.2,1\n0.7,0\n").unwrap();
     let (found, file) = Task::at(&at("table.csv")).unwrap();
     let data = found.load(Some(&file), 1).unwrap();
