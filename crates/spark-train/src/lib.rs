@@ -34,7 +34,7 @@ pub use event::{EpochRecord, Event, Observer};
 pub use learner::{Learner, NotFinite, StepResult};
 pub use loss::Loss;
 pub use optimizer::{GradientClip, Optimizer, OptimizerConfig, OptimizerState, gradient_norm};
-pub use restore::{config_of, restore};
+pub use restore::{config_of, restore, untrained};
 pub use run::RunFolder;
 pub use schedule::Schedule;
 pub use trainer::{Outcome, Progress, Trainer};

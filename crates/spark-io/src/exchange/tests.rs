@@ -1,0 +1,1 @@
+//! Networks there and back.
