@@ -9,7 +9,9 @@
 mod golden_support;
 mod support;
 
-use golden_support::{Case, Checked, components, controllers, folder, manifest, networks, surrogates};
+use golden_support::{
+    Case, Checked, components, controllers, exchange, folder, manifest, networks, surrogates,
+};
 use serde_json::Value;
 use spark::prelude::Device;
 use std::collections::BTreeSet;
@@ -56,6 +58,22 @@ fn layers_of_more_kinds_have_the_spikes_losses_and_gradients_of_other_libraries(
     if folder.exists() {
         let entries = manifest(&folder.join("manifest.json"));
         run_all(&folder, &entries.iter().collect::<Vec<_>>(), networks::check);
+    }
+}
+
+#[test]
+fn networks_of_other_libraries_come_in_with_their_spikes_and_go_out_as_they_came() {
+    let folder = folder().join("exchange");
+    // A set of recordings may hold none of them.
+    if folder.exists() {
+        let entries = manifest(&folder.join("manifest.json"));
+        let failures: Vec<String> = entries
+            .iter()
+            .filter_map(|entry| {
+                exchange::check(&folder, entry).err().map(|problem| format!("{}: {problem}", entry["file"]))
+            })
+            .collect();
+        assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod components;
 pub mod controllers;
+pub mod exchange;
 pub mod networks;
 pub mod surrogates;
 

@@ -6,11 +6,12 @@ use serde_json::json;
 use spark::io::exchange::{self, Library};
 use spark::io::floats::{self, Float};
 use spark::io::{Checkpoint, TensorFile, rename, write_atomically};
-use spark::train::{RunFolder, TrainConfig, config_of};
+use spark::prelude::Device;
+use spark::train::{Purpose, RunFolder, TrainConfig, config_of};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::exchange::{Renaming, check_new, rules};
+use super::exchange::{self as common, Record, Renaming, check_new, rules};
 use crate::output::Output;
 
 /// Write a trained network as another library loads it
@@ -41,6 +42,13 @@ pub struct Args {
     /// Call a module something else, such as layers.0=fc1; may be repeated
     #[arg(long = "rename", value_name = "FROM=TO")]
     renamings: Vec<Renaming>,
+    /// Also write the encoded test images `input`, [time, batch, inputs], and the `spikes` of the network for them,
+    /// to compare with
+    #[arg(long, value_name = "FILE.safetensors")]
+    record: Option<PathBuf>,
+    /// Images to record, at most
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "record")]
+    samples: usize,
     /// Replace the files if they are there
     #[arg(long)]
     overwrite: bool,
@@ -66,6 +74,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let checkpoint = Checkpoint::read(&path)?;
     let config = config_of(&checkpoint, &path)?;
     check_new(&args.out, args.overwrite)?;
+    if let Some(path) = &args.record {
+        check_new(path, args.overwrite)?;
+        record(&config, &checkpoint, args.samples)?.write(path)?;
+        out.text(format_args!("wrote {}", path.display()))?;
+    }
     let library = match args.to {
         Target::Snntorch => Library::SnnTorch,
         Target::Spikingjelly => Library::SpikingJelly,
@@ -97,6 +110,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         "modules": exported.modules,
     }))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the network gives for the first test images.
+fn record(config: &TrainConfig, checkpoint: &Checkpoint, samples: usize) -> Result<Record> {
+    let images = config.load_data()?.test;
+    let indices: Vec<usize> = (0..images.len().min(samples)).collect();
+    let device = Device::flex();
+    let input = config.encoder().encode(&images, &indices, Purpose::Evaluate).into_tensor(&device);
+    let network = common::network(&config.network, checkpoint.parameters.clone())?;
+    Ok(Record::of(&network, input.into_data()))
 }
 
 /// The parameters under the names of Spark, with the network in the metadata.

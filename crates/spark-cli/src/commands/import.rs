@@ -13,7 +13,7 @@ use spark::train::untrained;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::exchange::{Renaming, check_new, rules};
+use super::exchange::{self as common, Record, Renaming, check_new, rules};
 use crate::output::Output;
 
 /// Make a checkpoint of a network that another library trained
@@ -54,6 +54,10 @@ pub struct Args {
     /// it is left out; may be repeated
     #[arg(long = "rename", value_name = "FROM=TO")]
     renamings: Vec<Renaming>,
+    /// Run the network on the `input` of this file, [time, batch, …], and count the places where its output is not
+    /// the file's `spikes`
+    #[arg(long, value_name = "FILE.safetensors")]
+    compare: Option<PathBuf>,
     /// Take what fits and list the rest, instead of refusing
     #[arg(long)]
     partial: bool,
@@ -180,12 +184,21 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let imported = exchange::import(tensors, network, &how)
         .with_context(|| format!("{} does not fit the network", args.file.display()))?;
     config.network.clone_from(&imported.network);
+    let compared = args.compare.as_deref().map(|record| compare(record, &imported)).transpose()?;
     untrained(&config, imported.parameters.clone())?.write(path)?;
-    report(out, path, &imported)?;
+    report(out, path, &imported, compared)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn report(out: Output, path: &Path, imported: &Imported) -> Result<()> {
+/// What the network gives against what was recorded: places, spikes, differences.
+fn compare(path: &Path, imported: &Imported) -> Result<[usize; 3]> {
+    let network = &imported.network;
+    let recorded = Record::read(path, network.inputs(), network.outputs()?)?;
+    let ours = Record::of(&common::network(network, imported.parameters.clone())?, recorded.input.clone());
+    Ok(ours.compared(&recorded))
+}
+
+fn report(out: Output, path: &Path, imported: &Imported, compared: Option<[usize; 3]>) -> Result<()> {
     for (module, layer) in &imported.modules {
         out.text(format_args!("{layer:<24} {module}"))?;
         out.json(&json!({"event": "module", "layer": layer, "module": module}))?;
@@ -200,6 +213,9 @@ fn report(out: Output, path: &Path, imported: &Imported) -> Result<()> {
         }
     }
     let numbers: usize = imported.parameters.values().map(|data| data.num_elements()).sum();
+    if let Some([places, spikes, different]) = compared {
+        out.text(format_args!("{spikes} spikes in {places} places, {different} differ from the record"))?;
+    }
     out.text(format_args!("wrote {} ({numbers} numbers)", path.display()))?;
     out.json(&json!({
         "event": "summary",
@@ -208,6 +224,9 @@ fn report(out: Output, path: &Path, imported: &Imported) -> Result<()> {
         "layers": imported.network.layers.len(),
         "missing": imported.missing,
         "unused": imported.unused,
+        "compared": compared.map(|[places, spikes, different]| {
+            json!({"places": places, "spikes": spikes, "different": different})
+        }),
     }))?;
     Ok(())
 }

@@ -60,6 +60,13 @@ pub(super) fn facts(group: &Group, layer: &mut LayerConfig) -> Result<Vec<String
     }
     numbers(group, layer, &mut fields);
     *layer = fields.into_layer();
+    let sides = ["lstm_cell.weight_ih", "lstm_cell.weight_hh"].map(|name| group.shape(name));
+    if sides[0] != sides[1] {
+        notes.push(
+            "snnTorch's SLSTM starts anew in every step unless inputs are as many as units; ours goes on"
+                .into(),
+        );
+    }
     if group.tensors.contains_key("recurrent.weight") {
         notes.extend(bias(group, layer, "recurrent.bias"));
     }

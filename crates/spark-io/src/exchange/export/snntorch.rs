@@ -14,6 +14,9 @@ use crate::exchange::snntorch::FACTOR;
 /// A factor that takes a number to the one below it: where `x > below(θ)`, there `x ≥ θ`.
 const JUST_BELOW: f32 = 1.0 - f32::EPSILON / 2.0;
 
+/// Why an SLSTM has as many inputs as units.
+const FORGETFUL: &str = "as many: snnTorch's SLSTM starts anew in every step otherwise";
+
 /// How units spike and reset there.
 struct Resets {
     reset: Reset,
@@ -78,7 +81,7 @@ impl Writer<'_> {
             LayerConfig::Lapicque(config) => self.lapicque(config, path, units)?,
             LayerConfig::Alpha(config) => self.alpha(config, path, units),
             LayerConfig::Recurrent(config) => self.recurrent(config, path, units)?,
-            LayerConfig::SpikingLstm(config) => self.lstm(config, path, units),
+            LayerConfig::SpikingLstm(config) => self.lstm(config, path, units)?,
             LayerConfig::Scale(config) => {
                 let factors = self.numbers(path, "factor");
                 let learned = config.learn;
@@ -149,8 +152,8 @@ impl Writer<'_> {
         let count = decays.len().max(thresholds.len());
         let weights: Vec<f32> =
             (0..count).map(|unit| -(each(decays, unit) * each(thresholds, unit))).collect();
+        // Not learned, it is a buffer, which the module does not hold a second time as `recurrent.V`.
         self.put(path, "V", shaped(&weights, units));
-        self.put(path, "recurrent.V", shaped(&weights, units));
         self.put(path, "beta", shaped(decays, units));
         self.unit_buffers(path, thresholds, units, Reset::None);
         let own = json!({
@@ -302,18 +305,26 @@ impl Writer<'_> {
         Ok(found)
     }
 
-    fn lstm(&mut self, config: &SpikingLstmConfig, path: &str, units: &[usize]) -> PythonModule {
+    fn lstm(
+        &mut self,
+        config: &SpikingLstmConfig,
+        path: &str,
+        units: &[usize],
+    ) -> Result<PythonModule, Missing> {
         for name in ["weight_ih", "weight_hh", "bias_ih", "bias_hh"] {
             self.copy(path, name, &format!("lstm_cell.{name}"));
         }
         let inputs = self.tensors[&format!("{path}.lstm_cell.weight_ih")].shape()[1];
+        if inputs != config.units {
+            return Err((format!("{inputs} inputs of {} units", config.units), FORGETFUL.into()));
+        }
         let thresholds = self.numbers(path, "threshold");
         self.unit_buffers(path, &thresholds, units, config.reset);
         let args = json!({
             "input_size": inputs, "hidden_size": config.units, "threshold": argument(&thresholds, units),
             "learn_threshold": config.learn_threshold, "reset_mechanism": Resets::names(config.reset).0,
         });
-        module("SLSTM", args, path, config.surrogate)
+        Ok(module("SLSTM", args, path, config.surrogate))
     }
 
     /// A factor behind units: theirs, there.
