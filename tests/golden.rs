@@ -10,7 +10,7 @@ mod golden_support;
 mod support;
 
 use golden_support::{
-    Case, Checked, components, controllers, folder, losses, manifest, networks, nir, surrogates,
+    Case, Checked, components, controllers, exchange, folder, losses, manifest, networks, nir, surrogates,
 };
 use serde_json::Value;
 use spark::prelude::Device;
@@ -68,6 +68,22 @@ fn losses_have_the_values_and_gradients_of_other_libraries() {
     if folder.exists() {
         let entries = manifest(&folder.join("manifest.json"));
         run_all(&folder, &entries.iter().collect::<Vec<_>>(), losses::check);
+    }
+}
+
+#[test]
+fn networks_of_other_libraries_come_in_with_their_spikes_and_go_out_as_they_came() {
+    let folder = folder().join("exchange");
+    // A set of recordings may hold none of them.
+    if folder.exists() {
+        let entries = manifest(&folder.join("manifest.json"));
+        let failures: Vec<String> = entries
+            .iter()
+            .filter_map(|entry| {
+                exchange::check(&folder, entry).err().map(|problem| format!("{}: {problem}", entry["file"]))
+            })
+            .collect();
+        assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
     }
 }
 

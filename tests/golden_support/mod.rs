@@ -2,6 +2,7 @@
 
 pub mod components;
 pub mod controllers;
+pub mod exchange;
 pub mod losses;
 pub mod networks;
 pub mod nir;

@@ -7,7 +7,10 @@ mod output;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-use commands::{bench, check, convert, devices, diff, eval, inspect, list, new, predict, run, schema, train};
+use commands::{
+    bench, check, convert, devices, diff, eval, export, import, inspect, list, new, predict, run, schema,
+    train,
+};
 
 #[global_allocator]
 static ALLOCATOR: spark::memory::Allocator = spark::memory::Allocator;
@@ -31,6 +34,8 @@ enum Command {
     Train(Box<train::Args>),
     Eval(eval::Args),
     Predict(predict::Args),
+    Import(Box<import::Args>),
+    Export(export::Args),
     Inspect(inspect::Args),
     List(list::Args),
     Devices(devices::Args),
@@ -52,6 +57,8 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::List(args) => list::run(&args),
         Command::Devices(args) => devices::run(&args),

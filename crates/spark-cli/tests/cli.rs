@@ -1,5 +1,6 @@
 //! The program as its users meet it.
 
+mod exchange;
 mod models;
 
 use assert_cmd::Command;

@@ -2,10 +2,11 @@
 //!
 //! * [`TensorFile`]: named tensors and text metadata; reads with checks, writes atomically.
 //! * [`model`]: model files, JSON and `.scfg`.
-//! * [`parameters`]: the parameters of a Burn module by name, out of it and into it.
+//! * [`parameters`]: the parameters of a Burn module by name, out of it and into it; [`floats`]: in which type.
 //! * [`Snapshot`]: a model with the state of one that runs.
 //! * [`signals`]: inputs over time from `.npy`, `.csv` and `.safetensors`.
-//! * [`pytorch`]: `state_dict`s of PyTorch, without running anything; [`rename`]: names of others into ours.
+//! * [`pytorch`]: `state_dict`s of PyTorch, without running anything; [`rename`]: names of others into ours;
+//!   [`exchange`]: whole networks of snnTorch and SpikingJelly into ours and back.
 //! * [`events`]: recordings of event cameras; [`series`]: labelled time series in UCR/UEA `.ts`.
 //! * [`nir`]: graphs of the Neuromorphic Intermediate Representation.
 //! * [`gzip`]: files that may be packed; [`hdf5`]: groups of arrays.
@@ -14,6 +15,8 @@
 mod checkpoint;
 mod cursor;
 pub mod events;
+pub mod exchange;
+pub mod floats;
 mod format_error;
 pub mod gzip;
 pub mod hdf5;

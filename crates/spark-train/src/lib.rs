@@ -48,7 +48,7 @@ pub use learner::{Learner, NotFinite, StepResult};
 pub use loss::{Judged, Loss};
 pub use optimizer::{GradientClip, Optimizer, OptimizerConfig, OptimizerState, gradient_norm};
 pub use penalty::Penalty;
-pub use restore::{config_of, restore};
+pub use restore::{config_of, restore, untrained};
 pub use rules::LearningRule;
 pub use run::RunFolder;
 pub use schedule::Schedule;

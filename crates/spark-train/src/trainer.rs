@@ -1,7 +1,7 @@
 //! The epoch loop.
 
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{Device, TensorData};
 use serde::{Deserialize, Serialize};
 use spark_io::{Checkpoint, CheckpointError, parameters};
 use spark_nn::layers::{Network, Synapses, shrunk_width};
@@ -148,6 +148,15 @@ impl Trainer {
             device,
             config,
         })
+    }
+
+    /// Starts from these parameters instead of those that were drawn.
+    ///
+    /// # Errors
+    /// Those of [`parameters::load`]; the trainer is then as it was.
+    pub fn start_from(&mut self, tensors: BTreeMap<String, TensorData>) -> Result<(), TrainError> {
+        self.learner.network = parameters::load(self.learner.network.clone(), tensors)?;
+        Ok(())
     }
 
     /// Goes on from a checkpoint that came from the file `path`.

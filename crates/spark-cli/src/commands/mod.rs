@@ -6,6 +6,9 @@ pub mod convert;
 pub mod devices;
 pub mod diff;
 pub mod eval;
+mod exchange;
+pub mod export;
+pub mod import;
 pub mod inspect;
 mod interrupt;
 pub mod list;
@@ -16,6 +19,7 @@ pub mod run;
 pub mod schema;
 pub mod train;
 mod train_flags;
+mod train_init;
 mod train_progress;
 
 use anyhow::Result;

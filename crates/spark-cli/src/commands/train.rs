@@ -11,10 +11,10 @@ use spark::train::data::Task;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::Common;
 use super::interrupt::{INTERRUPTED, stop_on_ctrl_c};
 use super::train_flags::Flags;
 use super::train_progress::Progress;
+use super::{Common, train_init};
 use crate::output::{Output, cost_line, percent};
 
 /// Train a network by surrogate gradient
@@ -33,6 +33,8 @@ pub struct Args {
     /// Go on from a checkpoint or the latest one of a run folder, exactly as if never stopped
     #[arg(long, value_name = "PATH", conflicts_with_all = ["config", "out"])]
     resume: Option<PathBuf>,
+    #[command(flatten)]
+    start: train_init::Start,
     /// Folder of the run (default: the next free runs/NAME-NNN)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -51,7 +53,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut config = match (&resumed, &args.config) {
         (Some((path, checkpoint)), _) => config_of(checkpoint, path)?,
         (None, Some(path)) => config::read(path)?,
-        (None, None) => TrainConfig::default(),
+        (None, None) => args.start.config()?.unwrap_or_default(),
     };
     args.flags.apply(&mut config, resumed.is_some() || args.config.is_some())?;
     config.validate().context("the configuration is not valid")?;
@@ -96,6 +98,7 @@ fn trainer(
     device: &Device,
 ) -> Result<Trainer> {
     let data = config.load_data()?;
+    let initial = args.start.parameters(config)?;
     if let Some((path, checkpoint)) = resumed {
         let folder = RunFolder::of(&path);
         return Ok(Trainer::resume(config.clone(), data, folder, device, checkpoint, &path)?);
@@ -112,7 +115,11 @@ fn trainer(
             RunFolder::numbered("runs".as_ref(), &name)?
         }
     };
-    Ok(Trainer::new(config.clone(), data, folder, device)?)
+    let mut trainer = Trainer::new(config.clone(), data, folder, device)?;
+    if let Some(parameters) = initial {
+        trainer.start_from(parameters)?;
+    }
+    Ok(trainer)
 }
 
 fn report(out: Output, folder: &RunFolder, config: &TrainConfig, outcome: &Outcome) -> Result<()> {

@@ -59,6 +59,8 @@ pub fn read(path: &Path) -> Result<StateDict, FormatError> {
 
 /// Reads the tensors of a `.safetensors` file or, by any other ending, of a file of PyTorch as [`read`] does.
 ///
+/// A `.safetensors` file has no order of its own: its tensors come in that of their names, numbers by value.
+///
 /// # Errors
 /// Those of [`TensorFile::read`] and of [`read`].
 ///
@@ -77,9 +79,26 @@ pub fn read(path: &Path) -> Result<StateDict, FormatError> {
 /// ```
 pub fn read_any(path: &Path) -> Result<StateDict, StateDictError> {
     if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors")) {
-        return Ok(TensorFile::read(path)?.tensors.into_iter().collect());
+        let mut tensors: StateDict = TensorFile::read(path)?.tensors.into_iter().collect();
+        tensors.sort_by_cached_key(|name, _| in_order(name));
+        return Ok(tensors);
     }
     Ok(read(path)?)
+}
+
+/// A name by which others sort as people count: `fc10` behind `fc9`.
+fn in_order(name: &str) -> Vec<(u128, String)> {
+    let mut parts: Vec<(u128, String)> = Vec::new();
+    let is_number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    let mut rest = name;
+    while !rest.is_empty() {
+        let numeric = is_number(rest);
+        let end = rest.find(|c: char| c.is_ascii_digit() != numeric).unwrap_or(rest.len());
+        let (part, behind) = rest.split_at(end);
+        parts.push((if numeric { part.parse().unwrap_or(u128::MAX) } else { 0 }, part.to_owned()));
+        rest = behind;
+    }
+    parts
 }
 
 /// A table of tensors that cannot be read.

@@ -243,3 +243,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn names_of_a_safetensors_file_are_ordered_as_people_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.safetensors");
+    let names = ["fc2.bias", "fc2.weight", "fc9.weight", "fc10.weight", "net.2.weight", "net.10.weight"];
+    let mut file = TensorFile::default();
+    file.tensors.extend(names.map(|name| (name.to_owned(), TensorData::from([1.0f32]))));
+    file.write(&path).unwrap();
+    assert_eq!(read_any(&path).unwrap().keys().collect::<Vec<_>>(), names);
+}

@@ -1,5 +1,8 @@
 //! What `spark train` writes: a network and everything needed to go on training it.
 
+mod hashes;
+mod migrate;
+
 use burn::tensor::TensorData;
 use serde::Deserialize;
 use spark_core::Problems;
@@ -12,7 +15,11 @@ use crate::{TensorFile, TensorFileError};
 pub const FORMAT: &str = "spark-checkpoint";
 
 /// Version of the layout that this build writes; it reads every version up to this one.
-pub const VERSION: u32 = 1;
+///
+/// | version | what is new |
+/// | --- | --- |
+/// | 2 | `hashes` |
+pub const VERSION: u32 = 2;
 
 /// Prefix of the tensors that belong to the optimizer.
 const OPTIMIZER: &str = "optimizer.";
@@ -36,6 +43,7 @@ const OPTIMIZER: &str = "optimizer.";
 /// | `metrics` | name → number, as of this point |
 /// | `progress` | what else the trainer needs to resume |
 /// | `optimizer` | scalars of the optimizer, by name |
+/// | `hashes` | tensor → SHA-256 of a line with its type and shape, such as `F32 [10, 784]`, and of its bytes |
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     /// Version of the program that wrote the file.
@@ -82,6 +90,16 @@ pub enum CheckpointError {
         /// Its version.
         found: u32,
     },
+    /// Tensors are not what they were when the file was written.
+    #[error(
+        "{} is damaged: {} not what was written (the hashes differ)", path.display(), listed(tensors)
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The tensors that changed, are new or are gone.
+        tensors: Vec<String>,
+    },
     /// The tensors do not fit the network of the configuration.
     #[error("{}: the tensors do not fit the network:\n{problems}", path.display())]
     Tensors {
@@ -92,11 +110,21 @@ pub enum CheckpointError {
     },
 }
 
+/// The first of these tensors and how many more there are.
+fn listed(tensors: &[String]) -> String {
+    let shown: Vec<_> = tensors.iter().take(3).map(|name| format!("`{name}`")).collect();
+    match tensors.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
 impl Checkpoint {
-    /// Reads a checkpoint.
+    /// Reads a checkpoint of this version or an earlier one.
     ///
     /// # Errors
-    /// When the file cannot be read, is corrupt or truncated, is no checkpoint, or is of a later version.
+    /// When the file cannot be read, is corrupt or truncated, is no checkpoint, is of a later version, or holds
+    /// tensors other than those that were written.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
         let mut file = TensorFile::read(path)?;
         let fields = Fields { path, metadata: &file.metadata };
@@ -109,13 +137,21 @@ impl Checkpoint {
         if version > VERSION {
             return Err(CheckpointError::Version { path: path.to_owned(), found: version });
         }
+        migrate::migrate(&mut file, version)
+            .map_err(|message| CheckpointError::Format { path: path.to_owned(), message })?;
+        let tensors = std::mem::take(&mut file.tensors);
+        let fields = Fields { path, metadata: &file.metadata };
+        let changed = hashes::changed(&fields.get("hashes")?, &tensors);
+        if !changed.is_empty() {
+            return Err(CheckpointError::Damaged { path: path.to_owned(), tensors: changed });
+        }
         let (spark, config) = (fields.get("spark")?, fields.get("config")?);
         let (seed, epoch, step) = (fields.get("seed")?, fields.get("epoch")?, fields.get("step")?);
         let (metrics, progress) = (fields.get("metrics")?, fields.get("progress")?);
         let optimizer_scalars = fields.get("optimizer")?;
         let mut optimizer = BTreeMap::new();
         let mut parameters = BTreeMap::new();
-        for (name, data) in std::mem::take(&mut file.tensors) {
+        for (name, data) in tensors {
             match name.strip_prefix(OPTIMIZER) {
                 Some(name) => optimizer.insert(name.to_owned(), data),
                 None => parameters.insert(name, data),
@@ -158,6 +194,7 @@ impl Checkpoint {
         for (name, data) in &self.optimizer {
             file.tensors.insert(format!("{OPTIMIZER}{name}"), data.clone());
         }
+        hashes::add(&mut file);
         Ok(file.write(path)?)
     }
 }
@@ -201,6 +238,45 @@ mod tests {
         let path = folder.path().join("last.safetensors");
         sample().write(&path).unwrap();
         assert_eq!(Checkpoint::read(&path).unwrap(), sample());
+    }
+
+    #[test]
+    fn a_file_of_version_1_means_what_it_meant() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/checkpoint_v1.safetensors");
+        assert_eq!(TensorFile::read(&path).unwrap().metadata["version"], "1");
+        let read = Checkpoint::read(&path).unwrap();
+        assert_eq!((read.seed, read.epoch, read.step), (3, 1, 3));
+        let names: Vec<_> = read.parameters.keys().map(String::as_str).collect();
+        assert_eq!(names, ["layers.1.bias", "layers.1.weight", "layers.2.decay", "layers.2.threshold"]);
+        assert_eq!(read.optimizer.len(), 6);
+        assert_eq!(read.config["network"]["layers"][0]["kind"], "avg_pool2d");
+        // Written again it is of the present version and otherwise the same.
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join("copy.safetensors");
+        read.write(&copy).unwrap();
+        assert_eq!(TensorFile::read(&copy).unwrap().metadata["version"], VERSION.to_string());
+        assert_eq!(Checkpoint::read(&copy).unwrap(), read);
+    }
+
+    #[test]
+    fn tensors_that_changed_came_or_went_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        let changes: [fn(&mut TensorFile); 3] = [
+            |file| drop(file.tensors.insert("layers.0.bias".into(), TensorData::from([1.5f32]))),
+            |file| drop(file.tensors.insert("extra".into(), TensorData::from([1.0f32]))),
+            |file| drop(file.tensors.remove("optimizer.layers.0.bias.moment")),
+        ];
+        for (change, name) in
+            changes.iter().zip(["`layers.0.bias`", "`extra`", "`optimizer.layers.0.bias.moment`"])
+        {
+            sample().write(&path).unwrap();
+            let mut file = TensorFile::read(&path).unwrap();
+            change(&mut file);
+            file.write(&path).unwrap();
+            let error = Checkpoint::read(&path).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("is damaged"), "{error}");
+        }
     }
 
     #[test]

@@ -1,0 +1,140 @@
+//! `spark export`
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use serde_json::json;
+use spark::io::exchange::{self, Library};
+use spark::io::floats::{self, Float};
+use spark::io::{Checkpoint, TensorFile, rename, write_atomically};
+use spark::prelude::Device;
+use spark::train::{Purpose, RunFolder, TrainConfig, config_of};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::exchange::{self as common, Record, Renaming, check_new, rules};
+use crate::output::Output;
+
+/// Write a trained network as another library loads it
+///
+/// The tensors go into a .safetensors file that the modules of the library load with strict=True. Beside it, under
+/// the same name with the ending .json, stands what the modules are; examples/python/exchange.py builds them from
+/// that. What the library puts differently is listed, and what it does not have is an error.
+///
+/// With --to safetensors the parameters go out under the names of Spark.
+///
+/// Examples:
+///   spark export runs/mnist10k-001 --to snntorch --out net.safetensors
+///   spark export best.safetensors --to spikingjelly --rename layers.0=fc1 --dtype f16 --out net.safetensors
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Checkpoint, or the folder of a run for its best one
+    checkpoint: PathBuf,
+    /// Library that loads it
+    #[arg(long, value_enum)]
+    to: Target,
+    /// File of tensors to write
+    #[arg(long, value_name = "FILE.safetensors")]
+    out: PathBuf,
+    /// Type of the numbers: f64, f32, f16 or bf16
+    #[arg(long, default_value = "f32")]
+    dtype: Float,
+    /// Call a module something else, such as layers.0=fc1; may be repeated
+    #[arg(long = "rename", value_name = "FROM=TO")]
+    renamings: Vec<Renaming>,
+    /// Also write the encoded test images `input`, [time, batch, inputs], and the `spikes` of the network for them,
+    /// to compare with
+    #[arg(long, value_name = "FILE.safetensors")]
+    record: Option<PathBuf>,
+    /// Images to record, at most
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "record")]
+    samples: usize,
+    /// Replace the files if they are there
+    #[arg(long)]
+    overwrite: bool,
+    /// Print JSON lines, the last one a summary
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where networks go.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Target {
+    /// Modules of snnTorch
+    Snntorch,
+    /// Nodes of SpikingJelly
+    Spikingjelly,
+    /// The parameters alone
+    Safetensors,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let out = Output { json: args.json };
+    let path = RunFolder::checkpoint(&args.checkpoint);
+    let checkpoint = Checkpoint::read(&path)?;
+    let config = config_of(&checkpoint, &path)?;
+    check_new(&args.out, args.overwrite)?;
+    if let Some(path) = &args.record {
+        check_new(path, args.overwrite)?;
+        record(&config, &checkpoint, args.samples)?.write(path)?;
+        out.text(format_args!("wrote {}", path.display()))?;
+    }
+    let library = match args.to {
+        Target::Snntorch => Library::SnnTorch,
+        Target::Spikingjelly => Library::SpikingJelly,
+        Target::Safetensors => return parameters(args, checkpoint, &config, out),
+    };
+    let description = args.out.with_extension("json");
+    check_new(&description, args.overwrite)?;
+    let exported = exchange::export(library, &config.network, &checkpoint.parameters)
+        .with_context(|| format!("{} cannot be a network of {library}", path.display()))?;
+    let exported = exported.renamed(&rules(&args.renamings))?;
+    let mut file = TensorFile::default();
+    file.tensors = floats::convert_all(exported.tensors.clone().into_iter().collect(), args.dtype)?;
+    file.write(&args.out)?;
+    let text = serde_json::to_string_pretty(&exported.description())? + "\n";
+    write_atomically(&description, text.as_bytes())
+        .with_context(|| format!("cannot write {}", description.display()))?;
+    for note in &exported.notes {
+        out.text(format_args!("note: {note}"))?;
+        out.json(&json!({"event": "note", "note": note}))?;
+    }
+    out.text(format_args!("wrote {} ({} tensors)", args.out.display(), file.tensors.len()))?;
+    out.text(format_args!("wrote {}", description.display()))?;
+    out.json(&json!({
+        "event": "summary",
+        "file": args.out,
+        "description": description,
+        "tensors": file.tensors.len(),
+        "dtype": args.dtype.to_string(),
+        "modules": exported.modules,
+    }))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the network gives for the first test images.
+fn record(config: &TrainConfig, checkpoint: &Checkpoint, samples: usize) -> Result<Record> {
+    let test = config.load_data()?.test;
+    let indices: Vec<usize> = (0..test.labels().len().min(samples)).collect();
+    let device = Device::flex();
+    let input = config.encoder().encode(&*test, &indices, Purpose::Evaluate).into_tensor(&device);
+    let network = common::network(&config.network, checkpoint.parameters.clone())?;
+    Ok(Record::of(&network, input.into_data()))
+}
+
+/// The parameters under the names of Spark, with the network in the metadata.
+fn parameters(args: &Args, checkpoint: Checkpoint, config: &TrainConfig, out: Output) -> Result<ExitCode> {
+    let tensors = rename::apply(&rules(&args.renamings), checkpoint.parameters.into_iter().collect())?;
+    let mut file = TensorFile::default();
+    file.tensors = floats::convert_all(tensors.into_iter().collect(), args.dtype)?;
+    file.metadata.insert("network".into(), serde_json::to_string(&config.network)?);
+    file.write(&args.out)?;
+    out.text(format_args!("wrote {} ({} tensors)", args.out.display(), file.tensors.len()))?;
+    out.json(&json!({
+        "event": "summary",
+        "file": args.out,
+        "tensors": file.tensors.len(),
+        "dtype": args.dtype.to_string(),
+    }))?;
+    Ok(ExitCode::SUCCESS)
+}
