@@ -25,7 +25,7 @@
 //!
 //! # What was seen
 //! The seeds 1, 2 and 3 (`--seed N --shift S`), digits turned by 60° and pixels in another order; a run takes about
-//! 50 s on one core of a machine that compiles beside it. Accuracy of the frozen brain → of the one that adapts, in
+//! 25 s on one core. Accuracy of the frozen brain → of the one that adapts, in
 //! percent:
 //!
 //! | | turned 1 | 2 | 3 | permuted 1 | 2 | 3 |
