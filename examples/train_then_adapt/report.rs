@@ -8,34 +8,10 @@ use spark::record::{Chart, Figure, Series};
 use std::io::{BufWriter, IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 
-use crate::protocol::{Agreement, Answer};
+use crate::protocol::{Agreement, Answer, Pair, WINDOW, moving};
 
-/// Digits over which a curve averages, of those on the same side of the shift.
-const WINDOW: usize = 200;
-/// The fewest that a point of a curve stands for.
-const FEWEST: usize = 20;
 /// Digits at both ends of the time after the shift that the summary compares.
 pub const ENDS: usize = 500;
-
-/// Accuracies in percent of both brains.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Pair {
-    /// Of the brain that stays as it is.
-    pub frozen: f64,
-    /// Of the brain that learns.
-    pub adapting: f64,
-}
-
-impl Pair {
-    /// Over some answers.
-    pub fn over(answers: &[Answer]) -> Self {
-        let share = |said: fn(&Answer) -> usize| {
-            let right = answers.iter().filter(|answer| said(answer) == usize::from(answer.label)).count();
-            100.0 * right as f64 / answers.len().max(1) as f64
-        };
-        Self { frozen: share(|answer| answer.frozen), adapting: share(|answer| answer.adapting) }
-    }
-}
 
 /// What came out.
 #[derive(Clone, Debug, Serialize)]
@@ -109,17 +85,6 @@ impl Summary {
             table.concat(),
         )
     }
-}
-
-/// Accuracy in percent after each digit, over the last [`WINDOW`] of the same side of the shift; none where these are
-/// too few.
-fn moving(answers: &[Answer]) -> impl Iterator<Item = (usize, Pair)> {
-    let shift = answers.partition_point(|answer| !answer.shifted);
-    (1..=answers.len()).filter_map(move |end| {
-        let side = if end > shift { shift } else { 0 };
-        let begin = end.saturating_sub(WINDOW).max(side);
-        (end - begin >= FEWEST).then(|| (end, Pair::over(&answers[begin..end])))
-    })
 }
 
 /// Draws the accuracy of both brains over time, and the shift.
@@ -203,31 +168,5 @@ impl Reporter {
             }
         }
         Ok(out.flush()?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answers(count: usize, shifted: bool, right: [usize; 2]) -> impl Iterator<Item = Answer> {
-        let said = move |i: usize, right: usize| usize::from(i >= right);
-        (0..count).map(move |i| Answer {
-            label: 0,
-            shifted,
-            frozen: said(i, right[0]),
-            adapting: said(i, right[1]),
-        })
-    }
-
-    #[test]
-    fn averages_stay_on_their_side_of_the_shift() {
-        let all: Vec<Answer> = answers(300, false, [300, 300]).chain(answers(30, true, [0, 15])).collect();
-        let points: Vec<_> = moving(&all).collect();
-        assert_eq!(points[0].0, FEWEST);
-        let place = |end: usize| points.iter().find(|(at, _)| *at == end).map(|(_, pair)| *pair);
-        assert_eq!(place(300), Some(Pair { frozen: 100.0, adapting: 100.0 }));
-        assert_eq!(place(301), None);
-        assert_eq!(place(330), Some(Pair { frozen: 0.0, adapting: 50.0 }));
     }
 }
