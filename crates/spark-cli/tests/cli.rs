@@ -430,3 +430,57 @@ fn every_surrogate_can_be_asked_for_by_name() {
         .failure()
         .stderr(predicate::str::contains("piecewise-quadratic"));
 }
+
+#[test]
+fn networks_go_out_as_nir_and_as_brains_and_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = ["train", "--out", "run", "--reset", "zero"];
+    spark(folder.path()).args(train).args(SMALL).assert().success();
+    spark(folder.path()).args(["export", "run", "--to", "nir", "--out", "net.nir"]).assert().success();
+    let import =
+        ["import", "net.nir", "--from", "nir", "--config", "run/config.json", "--out", "again.safetensors"];
+    json_lines(spark(folder.path()).args(import));
+    let accuracy =
+        |path: &str| json_lines(spark(folder.path()).args(["eval", path])).pop().unwrap()["accuracy"].clone();
+    assert_eq!(accuracy("again.safetensors"), accuracy("run"));
+
+    let export = ["export", "run", "--to", "brain", "--out", "brain"];
+    let summary = json_lines(spark(folder.path()).args(export)).pop().unwrap();
+    let model = summary["files"][0].as_str().unwrap();
+    spark(folder.path()).args(["check", model]).assert().success();
+
+    let cut = &std::fs::read(folder.path().join("net.nir")).unwrap()[..200];
+    std::fs::write(folder.path().join("cut.nir"), cut).unwrap();
+    let import = ["import", "cut.nir", "--from", "nir", "--out", "x.safetensors"];
+    spark(folder.path()).args(import).assert().failure().stderr(predicate::str::contains("cut.nir"));
+    assert!(!folder.path().join("x.safetensors").exists());
+}
+
+#[test]
+fn a_network_that_resets_by_subtraction_has_no_form_as_a_brain_or_nir() {
+    let folder = tempfile::tempdir().unwrap();
+    spark(folder.path()).args(["train", "--out", "run"]).args(SMALL).assert().success();
+    for (to, expected) in [("nir", "reset: found Subtract"), ("brain", "spark train --reset zero")] {
+        let export = ["export", "run", "--to", to, "--out", "gone"];
+        spark(folder.path()).args(export).assert().failure().stderr(predicate::str::contains(expected));
+        assert!(!folder.path().join("gone").exists(), "{to}");
+    }
+}
+
+#[test]
+fn online_rules_train_and_what_they_cannot_train_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for rule in ["ottt", "eprop", "decolle", "tbptt"] {
+        let lines =
+            json_lines(spark(folder.path()).args(["train", "--out", rule, "--rule", rule]).args(SMALL));
+        assert!(lines.last().unwrap()["test_accuracy"].as_f64().unwrap() > 0.2, "{rule}");
+    }
+    let model = r#"{"input": [784], "layers": [{"kind": "dense", "units": 10}, {"kind": "alpha"}]}"#;
+    std::fs::write(folder.path().join("model.json"), model).unwrap();
+    spark(folder.path())
+        .args(["train", "--model", "model.json", "--rule", "ottt", "--limit", "100"])
+        .assert()
+        .failure()
+        .stderr(predicate::str::contains("network.layers[1]"));
+    assert!(!folder.path().join("runs/mnist10k-001/last.safetensors").exists());
+}

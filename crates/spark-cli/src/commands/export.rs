@@ -7,7 +7,8 @@ use spark::io::exchange::{self, Library};
 use spark::io::floats::{self, Float};
 use spark::io::{Checkpoint, TensorFile, rename, write_atomically};
 use spark::prelude::Device;
-use spark::train::{Purpose, RunFolder, TrainConfig, config_of};
+use spark::train::nir::{NirOptions, write_nir};
+use spark::train::{BrainOptions, Purpose, RunFolder, TrainConfig, TrainedBrain, config_of};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -20,11 +21,14 @@ use crate::output::Output;
 /// the same name with the ending .json, stands what the modules are; examples/python/exchange.py builds them from
 /// that. What the library puts differently is listed, and what it does not have is an error.
 ///
-/// With --to safetensors the parameters go out under the names of Spark.
+/// With --to safetensors the parameters go out under the names of Spark, with --to nir a NIR graph is written, and
+/// with --to brain a folder with a model file and its initial state, which spark run takes like any other brain.
 ///
 /// Examples:
 ///   spark export runs/mnist10k-001 --to snntorch --out net.safetensors
 ///   spark export best.safetensors --to spikingjelly --rename layers.0=fc1 --dtype f16 --out net.safetensors
+///   spark export best.safetensors --to nir --out net.nir
+///   spark export best.safetensors --to brain --out brain
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -33,8 +37,8 @@ pub struct Args {
     /// Library that loads it
     #[arg(long, value_enum)]
     to: Target,
-    /// File of tensors to write
-    #[arg(long, value_name = "FILE.safetensors")]
+    /// File to write, or folder of a brain
+    #[arg(long, value_name = "PATH")]
     out: PathBuf,
     /// Type of the numbers: f64, f32, f16 or bf16
     #[arg(long, default_value = "f32")]
@@ -49,6 +53,9 @@ pub struct Args {
     /// Images to record, at most
     #[arg(long, value_name = "N", default_value_t = 100, requires = "record")]
     samples: usize,
+    /// NIR: duration of a step in s
+    #[arg(long, value_name = "SECONDS", default_value_t = 1e-4)]
+    dt: f64,
     /// Replace the files if they are there
     #[arg(long)]
     overwrite: bool,
@@ -66,6 +73,10 @@ enum Target {
     Spikingjelly,
     /// The parameters alone
     Safetensors,
+    /// A NIR graph
+    Nir,
+    /// A brain that runs, and can learn, by itself
+    Brain,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
@@ -73,7 +84,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let path = RunFolder::checkpoint(&args.checkpoint);
     let checkpoint = Checkpoint::read(&path)?;
     let config = config_of(&checkpoint, &path)?;
-    check_new(&args.out, args.overwrite)?;
+    if args.to != Target::Brain {
+        check_new(&args.out, args.overwrite)?;
+    }
     if let Some(path) = &args.record {
         check_new(path, args.overwrite)?;
         record(&config, &checkpoint, args.samples)?.write(path)?;
@@ -83,6 +96,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Target::Snntorch => Library::SnnTorch,
         Target::Spikingjelly => Library::SpikingJelly,
         Target::Safetensors => return parameters(args, checkpoint, &config, out),
+        Target::Nir => return graph(args, checkpoint, &config, out),
+        Target::Brain => return brain(args, checkpoint, &config, out),
     };
     let description = args.out.with_extension("json");
     check_new(&description, args.overwrite)?;
@@ -120,6 +135,37 @@ fn record(config: &TrainConfig, checkpoint: &Checkpoint, samples: usize) -> Resu
     let input = config.encoder().encode(&*test, &indices, Purpose::Evaluate).into_tensor(&device);
     let network = common::network(&config.network, checkpoint.parameters.clone())?;
     Ok(Record::of(&network, input.into_data()))
+}
+
+/// A NIR graph.
+fn graph(args: &Args, checkpoint: Checkpoint, config: &TrainConfig, out: Output) -> Result<ExitCode> {
+    let network = common::network(&config.network, checkpoint.parameters)?;
+    let options = NirOptions { dt: args.dt, ..NirOptions::default() };
+    let notes = write_nir(&args.out, &config.network, &network, &options)?;
+    for note in &notes {
+        out.text(format_args!("note: {note}"))?;
+        out.json(&json!({"event": "note", "note": note}))?;
+    }
+    out.text(format_args!("wrote {}", args.out.display()))?;
+    out.json(&json!({"event": "summary", "file": args.out, "dt": args.dt}))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A model file with its state.
+fn brain(args: &Args, checkpoint: Checkpoint, config: &TrainConfig, out: Output) -> Result<ExitCode> {
+    let network = common::network(&config.network, checkpoint.parameters)?;
+    // The weights stand in the model: it runs without the state beside it too.
+    let options = BrainOptions { kernels_in_model: true, seed: config.seed, ..BrainOptions::default() };
+    let brain = TrainedBrain::new(&config.network, &network, &options).context(
+        "the network has no form as a brain (units that reset to zero have: spark train --reset zero)",
+    )?;
+    let files = brain.write(&args.out, args.overwrite)?;
+    for file in &files {
+        out.text(format_args!("wrote {}", file.display()))?;
+    }
+    out.text(format_args!("its output spikes {} steps after its input", brain.latency()))?;
+    out.json(&json!({"event": "summary", "files": files, "latency": brain.latency()}))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The parameters under the names of Spark, with the network in the metadata.

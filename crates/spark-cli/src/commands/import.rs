@@ -9,6 +9,7 @@ use spark::io::pytorch::{self, StateDict};
 use spark::io::rename;
 use spark::nn::layers::NetworkConfig;
 use spark::prelude::TrainConfig;
+use spark::train::nir::{NirOptions, read_nir};
 use spark::train::untrained;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,6 +18,8 @@ use super::exchange::{self as common, Record, Renaming, check_new, rules};
 use crate::output::Output;
 
 /// Make a checkpoint of a network that another library trained
+///
+/// With --from nir the file is a NIR graph (.nir), which says all of the network.
 ///
 /// The file is a state_dict: .pt or .pth as torch.save writes it (read without executing anything), or
 /// .safetensors. The network follows from it where it can: linear and convolutional modules in order, batch
@@ -29,10 +32,11 @@ use crate::output::Output;
 ///   spark import net.pt --from spikingjelly --tau 2 --input 1x28x28 --pool max2 --out net.safetensors
 ///   spark import net.pt --from snntorch --print-model > model.json
 ///   spark import net.pt --from snntorch --model model.json --rename out=layers.2 --out net.safetensors
+///   spark import net.nir --from nir --dt 0.0001 --out net.safetensors
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// State_dict to read
+    /// State_dict or NIR graph to read
     file: PathBuf,
     /// Library that the network was trained with
     #[arg(long, value_enum)]
@@ -93,6 +97,12 @@ struct HintArgs {
     /// snnTorch: units with reset_delay=False
     #[arg(long)]
     no_reset_delay: bool,
+    /// NIR: duration of a step in s
+    #[arg(long, value_name = "SECONDS", default_value_t = 1e-4)]
+    dt: f64,
+    /// NIR: units spike at their threshold and start where a spike takes them, as those of SpikingJelly do
+    #[arg(long)]
+    as_spikingjelly: bool,
 }
 
 /// Where networks come from.
@@ -102,6 +112,8 @@ enum Source {
     Snntorch,
     /// A state_dict of SpikingJelly
     Spikingjelly,
+    /// A NIR graph
+    Nir,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -130,17 +142,10 @@ fn tau(text: &str) -> Result<f64, String> {
 }
 
 impl Args {
-    fn library(&self) -> Library {
-        match self.from {
-            Source::Snntorch => Library::SnnTorch,
-            Source::Spikingjelly => Library::SpikingJelly,
-        }
-    }
-
-    fn hints(&self) -> Hints {
+    fn hints(&self, library: Library) -> Hints {
         let hints = &self.hints;
         Hints {
-            library: self.library(),
+            library,
             input: hints.input.clone().map(|shape| shape.0),
             pool: hints.pool,
             units: if hints.units == Units::If { UnitKind::IntegrateAndFire } else { UnitKind::Leaky },
@@ -151,14 +156,14 @@ impl Args {
     }
 
     /// The network, from a description or from the tensors.
-    fn network(&self, tensors: &StateDict) -> Result<NetworkConfig> {
+    fn network(&self, tensors: &StateDict, library: Library) -> Result<NetworkConfig> {
         match &self.model {
             Some(path) => {
                 let json: Value = config::read(path)?;
-                let network = exchange::read_network(json, &self.hints());
+                let network = exchange::read_network(json, &self.hints(library));
                 network.with_context(|| format!("{} does not describe the network", path.display()))
             }
-            None => exchange::infer(tensors, &self.hints())
+            None => exchange::infer(tensors, &self.hints(library))
                 .with_context(|| format!("{} does not say what the network is", self.file.display())),
         }
     }
@@ -166,28 +171,52 @@ impl Args {
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let out = Output { json: args.json };
-    let tensors = pytorch::read_any(&args.file)?;
-    let tensors = rename::apply(&rules(&args.renamings), tensors)
-        .with_context(|| format!("the names of {} cannot be changed so", args.file.display()))?;
-    let network = args.network(&tensors)?;
-    let Some(path) = args.out.as_deref().filter(|_| !args.print_model) else {
-        out.json(&network)?;
-        out.text(serde_json::to_string_pretty(&network)?)?;
-        return Ok(ExitCode::SUCCESS);
-    };
-    check_new(path, args.overwrite)?;
     let mut config: TrainConfig = match &args.config {
         Some(path) => config::read(path)?,
         None => TrainConfig::default(),
     };
-    let how = Import { partial: args.partial, seed: config.seed, ..Import::new(args.library()) };
-    let imported = exchange::import(tensors, network, &how)
-        .with_context(|| format!("{} does not fit the network", args.file.display()))?;
+    let imported = match args.from {
+        Source::Snntorch => state_dict(args, Library::SnnTorch, config.seed)?,
+        Source::Spikingjelly => state_dict(args, Library::SpikingJelly, config.seed)?,
+        Source::Nir => graph(args)?,
+    };
+    let Some(path) = args.out.as_deref().filter(|_| !args.print_model) else {
+        out.json(&imported.network)?;
+        out.text(serde_json::to_string_pretty(&imported.network)?)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    check_new(path, args.overwrite)?;
     config.network.clone_from(&imported.network);
     let compared = args.compare.as_deref().map(|record| compare(record, &imported)).transpose()?;
     untrained(&config, imported.parameters.clone())?.write(path)?;
     report(out, path, &imported, compared)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A network with its parameters from a state_dict; with the network alone to be printed, from its names and shapes.
+fn state_dict(args: &Args, library: Library, seed: u64) -> Result<Imported> {
+    let tensors = pytorch::read_any(&args.file)?;
+    let tensors = rename::apply(&rules(&args.renamings), tensors)
+        .with_context(|| format!("the names of {} cannot be changed so", args.file.display()))?;
+    let network = args.network(&tensors, library)?;
+    let how = Import { partial: args.partial || args.print_model, seed, ..Import::new(library) };
+    exchange::import(tensors, network, &how)
+        .with_context(|| format!("{} does not fit the network", args.file.display()))
+}
+
+/// A network with its parameters from a NIR graph.
+fn graph(args: &Args) -> Result<Imported> {
+    let HintArgs { dt, as_spikingjelly, .. } = args.hints;
+    let options = NirOptions { dt, spike_at_threshold: as_spikingjelly, start_at_reset: as_spikingjelly };
+    let found = read_nir(&args.file, &options)?;
+    Ok(Imported {
+        network: found.config,
+        parameters: found.parameters,
+        modules: Vec::new(),
+        missing: Vec::new(),
+        unused: Vec::new(),
+        notes: found.warnings,
+    })
 }
 
 /// What the network gives against what was recorded: places, spikes, differences.

@@ -219,7 +219,9 @@ impl Flags {
         if let Some(max) = self.clip_norm {
             config.clip = Some(GradientClip::Norm { max });
         }
-        set(&mut config.loss, self.loss.map(LossKind::config));
+        let online = !given && !config.rule.is_backpropagation();
+        // Rules that learn online take the loss of single steps, where rates have targets and counts are 0 or 1.
+        set(&mut config.loss, self.loss.or(online.then_some(LossKind::Rate)).map(LossKind::config));
         set(&mut config.optimizer, self.optimizer.map(OptimizerKind::config));
         set(&mut config.schedule, self.schedule.map(ScheduleKind::config));
         Ok(())
