@@ -353,8 +353,8 @@ mod tests {
         #[test]
         fn what_is_saved_in_any_type_loads(seed in any::<u64>(), float in prop::sample::select(&Float::ALL[..])) {
             let saved = collect(&network(seed));
-            let mut file = TensorFile::default();
-            file.tensors = floats::convert_all(saved.clone(), float).unwrap();
+            let tensors = floats::convert_all(saved.clone(), float).unwrap();
+            let file = TensorFile { tensors, ..TensorFile::default() };
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("x.safetensors");
             file.write(&path).unwrap();

@@ -104,8 +104,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let exported = exchange::export(library, &config.network, &checkpoint.parameters)
         .with_context(|| format!("{} cannot be a network of {library}", path.display()))?;
     let exported = exported.renamed(&rules(&args.renamings))?;
-    let mut file = TensorFile::default();
-    file.tensors = floats::convert_all(exported.tensors.clone().into_iter().collect(), args.dtype)?;
+    let tensors = floats::convert_all(exported.tensors.clone().into_iter().collect(), args.dtype)?;
+    let file = TensorFile { tensors, ..TensorFile::default() };
     file.write(&args.out)?;
     let text = serde_json::to_string_pretty(&exported.description())? + "\n";
     write_atomically(&description, text.as_bytes())
@@ -171,8 +171,8 @@ fn brain(args: &Args, checkpoint: Checkpoint, config: &TrainConfig, out: Output)
 /// The parameters under the names of Spark, with the network in the metadata.
 fn parameters(args: &Args, checkpoint: Checkpoint, config: &TrainConfig, out: Output) -> Result<ExitCode> {
     let tensors = rename::apply(&rules(&args.renamings), checkpoint.parameters.into_iter().collect())?;
-    let mut file = TensorFile::default();
-    file.tensors = floats::convert_all(tensors.into_iter().collect(), args.dtype)?;
+    let tensors = floats::convert_all(tensors.into_iter().collect(), args.dtype)?;
+    let mut file = TensorFile { tensors, ..TensorFile::default() };
     file.metadata.insert("network".into(), serde_json::to_string(&config.network)?);
     file.write(&args.out)?;
     out.text(format_args!("wrote {} ({} tensors)", args.out.display(), file.tensors.len()))?;
