@@ -159,6 +159,7 @@ fn brain(args: &Args, checkpoint: Checkpoint, config: &TrainConfig, out: Output)
     let brain = TrainedBrain::new(&config.network, &network, &options).context(
         "the network has no form as a brain (units that reset to zero have: spark train --reset zero)",
     )?;
+    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     let files = brain.write(&args.out, args.overwrite)?;
     for file in &files {
         out.text(format_args!("wrote {}", file.display()))?;

@@ -50,12 +50,14 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let out = Output { json: args.common.json };
     let resumed = args.resume.as_deref().map(latest).transpose()?;
+    let begun = args.start.config()?;
     let mut config = match (&resumed, &args.config) {
         (Some((path, checkpoint)), _) => config_of(checkpoint, path)?,
         (None, Some(path)) => config::read(path)?,
-        (None, None) => args.start.config()?.unwrap_or_default(),
+        (None, None) => begun.clone().unwrap_or_default(),
     };
-    args.flags.apply(&mut config, resumed.is_some() || args.config.is_some())?;
+    let given = resumed.is_some() || args.config.is_some() || begun.is_some();
+    args.flags.apply(&mut config, given)?;
     config.validate().context("the configuration is not valid")?;
     if args.print_config {
         out.json(&config)?;

@@ -1,7 +1,7 @@
 //! Networks of snnTorch and SpikingJelly into ours and back: numbers and architecture, so that the spikes agree.
 //!
 //! * [`import`] puts a `state_dict` ([`pytorch`](crate::pytorch)) into a network that a
-//!   [`NetworkConfig`] describes. What a file says of its units (decays,
+//!   [`NetworkConfig`](spark_nn::layers::NetworkConfig) describes. What a file says of its units (decays,
 //!   thresholds, kinds of reset) goes into parameters and configuration.
 //! * [`read_network`] reads such a description with the conventions of the library for what it leaves out;
 //!   [`infer`] works it out from the `state_dict` alone, as far as that goes.

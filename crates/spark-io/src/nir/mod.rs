@@ -21,6 +21,7 @@ mod write;
 
 pub use node::{Array, Convolution, Kind, Meta, Node, Numbers, Padding, Pooling};
 pub use read::{parse, read};
+pub use shapes::InputAndOutput;
 pub use write::{to_bytes, write};
 
 use std::collections::BTreeMap;

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Convolution, Graph, Kind, Padding, Pooling};
 
+/// The shapes that enter and leave a node.
+pub type InputAndOutput = (Vec<usize>, Vec<usize>);
+
 impl Graph {
     /// The shape that comes to each node and the one that leaves it, for a graph without graphs inside, as
     /// [`flat`](Self::flat) makes it.
@@ -26,7 +29,7 @@ impl Graph {
     /// assert_eq!(graph.shapes()?["pool"], (vec![2, 4, 4], vec![2, 2, 2]));
     /// # Ok::<(), String>(())
     /// ```
-    pub fn shapes(&self) -> Result<BTreeMap<&str, (Vec<usize>, Vec<usize>)>, String> {
+    pub fn shapes(&self) -> Result<BTreeMap<&str, InputAndOutput>, String> {
         let mut after: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (from, to) in &self.edges {
             after.entry(from).or_default().push(to);

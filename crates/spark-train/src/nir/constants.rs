@@ -204,7 +204,7 @@ impl Constants {
         let is = |numbers: &[f64], value: f64| numbers.iter().all(|&number| number == value);
         let Self { decay, gain, leak, spikes, current_decay } = self;
         let spikes = spikes.map(|[threshold, reset]| [array(threshold), array(reset)]);
-        let one = |numbers: &[f64]| numbers.iter().any(|&number| number == 1.0);
+        let one = |numbers: &[f64]| numbers.contains(&1.0);
         // From a factor per step to a time, and to what a gain is beside that.
         let times = |decays: &[f64]| decays.iter().map(|decay| dt / (1.0 - decay)).collect::<Vec<f64>>();
         let gains = |gains: &[f64], times: &[f64]| {
