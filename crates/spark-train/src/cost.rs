@@ -17,7 +17,7 @@ pub const MULTIPLY_ADD_PJ: f64 = 4.6;
 /// ```text
 /// operations           = Σ spikes · fan-out                      over layers and steps
 /// energy / nJ          = (0.9·operations + 4.6·multiply_adds) / 1000
-/// dense_energy / nJ    = 4.6·synapses / 1000                     the same network without spikes, shown once
+/// dense_energy / nJ    = 4.6·synapses·frames / 1000              the same network without spikes, once a frame
 /// ```
 ///
 /// Sources: M. Horowitz, *Computing's energy problem (and what we can do about it)*, ISSCC 2014 (energies, 45 nm,
@@ -30,7 +30,7 @@ pub const MULTIPLY_ADD_PJ: f64 = 4.6;
 /// use spark_train::{Activity, Cost};
 ///
 /// let synapses = NetworkConfig::mlp(&[100, 50, 10], LeakyConfig::default()).synapses()?.unwrap();
-/// let activity = Activity { input: 200.0, input_spikes: true, layers: vec![40.0, 5.0] };
+/// let activity = Activity { input: 200.0, input_spikes: true, frames: 1.0, layers: vec![40.0, 5.0] };
 /// let cost = Cost::of(&synapses, &activity);
 /// assert_eq!((cost.operations, cost.multiply_adds), (200.0 * 50.0 + 40.0 * 10.0, 0.0));
 /// # Ok::<(), spark_core::Problems>(())
@@ -56,6 +56,8 @@ pub struct Activity {
     pub input: f64,
     /// Whether inputs are spikes.
     pub input_spikes: bool,
+    /// Frames: one of an image, as many as it has of a sequence.
+    pub frames: f64,
     /// Spikes of each spiking layer over all steps.
     pub layers: Vec<f64>,
 }
@@ -73,7 +75,7 @@ impl Cost {
                 None if activity.input_spikes => cost.operations += activity.input * synapses.fan_out(),
                 None => cost.multiply_adds += activity.input * synapses.fan_out(),
             }
-            cost.dense_energy += MULTIPLY_ADD_PJ * synapses.count as f64 / 1000.0;
+            cost.dense_energy += MULTIPLY_ADD_PJ * synapses.count as f64 * activity.frames / 1000.0;
         }
         cost.energy = (ADD_PJ * cost.operations + MULTIPLY_ADD_PJ * cost.multiply_adds) / 1000.0;
         cost
@@ -89,10 +91,10 @@ mod tests {
     fn currents_are_multiplied_and_recurrent_spikes_counted_twice() {
         let synapses =
             NetworkConfig::recurrent(3, &[4], 2, LeakyConfig::default()).synapses().unwrap().unwrap();
-        let activity = Activity { input: 6.0, input_spikes: false, layers: vec![10.0, 3.0] };
+        let activity = Activity { input: 6.0, input_spikes: false, frames: 2.0, layers: vec![10.0, 3.0] };
         let cost = Cost::of(&synapses, &activity);
         assert_eq!((cost.multiply_adds, cost.operations), (24.0, 10.0 * (4.0 + 2.0)));
         assert!((cost.energy - (0.9 * 60.0 + 4.6 * 24.0) / 1000.0).abs() < 1e-12);
-        assert!((cost.dense_energy - 4.6 * (12.0 + 16.0 + 8.0) / 1000.0).abs() < 1e-12);
+        assert!((cost.dense_energy - 2.0 * 4.6 * (12.0 + 16.0 + 8.0) / 1000.0).abs() < 1e-12);
     }
 }

@@ -77,6 +77,7 @@ impl Evaluator {
             sums.units = output.spikes.iter().map(|spikes| spikes.dims()[2]).collect();
             sums.steps = output.output.dims()[0];
             sums.input += active as f64;
+            sums.frames += lengths.iter().sum::<usize>() as f64 / self.encoder.steps.max(1) as f64;
             let Judged { scores, loss } = self.loss.judge(&output, labels);
             let count = scores.dims()[1];
             sums.add(truth, &classes(&floats(scores), count), loss.into_scalar(), &output.rates());
@@ -130,6 +131,8 @@ struct Sums {
     steps: usize,
     /// Inputs that were not 0.
     input: f64,
+    /// Frames of all samples.
+    frames: f64,
     confusion: Vec<Vec<u32>>,
 }
 
@@ -164,7 +167,12 @@ impl Sums {
             loss: self.loss / samples,
             rates,
             sparsity: 1.0 - layers.iter().sum::<f64>() / possible,
-            activity: Activity { input: self.input / samples, input_spikes, layers },
+            activity: Activity {
+                input: self.input / samples,
+                input_spikes,
+                frames: self.frames / samples,
+                layers,
+            },
             confusion: self.confusion,
         }
     }
@@ -179,12 +187,13 @@ mod tests {
         let mut sums = Sums::default();
         sums.add(&[0, 1, 1], &[0, 1, 0], 1.0, &[0.1]);
         sums.add(&[2], &[2], 5.0, &[0.5]);
-        (sums.units, sums.steps, sums.input) = (vec![10], 5, 12.0);
+        (sums.units, sums.steps, sums.input, sums.frames) = (vec![10], 5, 12.0, 8.0);
         let evaluation = sums.finish(true);
         assert_eq!((evaluation.samples, evaluation.accuracy, evaluation.loss), (4, 0.75, 2.0));
         assert!((evaluation.rates[0] - 0.2).abs() < 1e-12);
         // 4 samples: 0.2 spikes of 10 units in 5 steps, and 12 inputs among them.
         assert!((evaluation.activity.layers[0] - 10.0).abs() < 1e-9 && evaluation.activity.input == 3.0);
+        assert_eq!(evaluation.activity.frames, 2.0);
         assert!((evaluation.sparsity - 0.8).abs() < 1e-12);
         assert_eq!(evaluation.confusion, [[1, 0, 0], [1, 1, 0], [0, 0, 1]]);
     }

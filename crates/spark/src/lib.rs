@@ -23,7 +23,7 @@
 //! let output = network.forward(input, None);
 //! let labels = Tensor::<1, Int>::from_ints([0, 1, 2, 3, 4, 5, 6, 7], &device);
 //! let loss = Loss::CountCrossEntropy {};
-//! let gradients = loss.forward(loss.scores(&output), labels).backward();
+//! let gradients = loss.judge(&output, labels).loss.backward();
 //! let Layer::Dense(first) = &network.layers[0] else { unreachable!() };
 //! assert_eq!(first.weight.grad(&gradients).unwrap().dims(), [784, 512]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

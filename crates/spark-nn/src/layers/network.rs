@@ -71,11 +71,12 @@ impl NetworkOutput {
     /// # Examples
     /// ```
     /// use burn::tensor::{Device, Tensor};
-    /// use spark_nn::layers::{LeakyConfig, NetworkConfig};
+    /// use spark_nn::layers::{LayerConfig, LeakyConfig, NetworkConfig};
     ///
     /// let device = Device::flex();
-    /// let network = NetworkConfig::mlp(&[1, 1], LeakyConfig { decay: 0.0, threshold: -1.0, ..Default::default() });
-    /// let output = network.init(1, &device)?.forward(Tensor::zeros([4, 2, 1], &device), None);
+    /// let units = LayerConfig::Leaky(LeakyConfig::default());
+    /// let network = NetworkConfig { input: vec![1], layers: vec![units] };
+    /// let output = network.init(1, &device)?.forward(Tensor::full([4, 2, 1], 2.0, &device), None);
     /// let counts = output.until(&[4, 3]).counts();
     /// assert_eq!(counts.into_data().try_to_vec::<f32>().unwrap(), [4.0, 3.0]);
     /// # Ok::<(), spark_core::Problems>(())

@@ -2,6 +2,7 @@ use super::*;
 use crate::Purpose;
 use crate::data::Frames;
 use std::fs;
+use std::path::Path;
 
 fn parsed(text: &str) -> Task {
     serde_json::from_str(text).unwrap()
