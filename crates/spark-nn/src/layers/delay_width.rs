@@ -27,7 +27,7 @@ pub fn shrunk_width(first: f32, progress: f32) -> f32 {
 }
 
 impl Network {
-    /// Sets the width σ of the kernel of every [`DelayedDense`] inside, in steps; 0 for delays that are rounded.
+    /// Sets the width σ of the kernel of every [`DelayedDense`](super::DelayedDense) inside, in steps; 0 for delays that are rounded.
     ///
     /// # Examples
     /// The width that training starts from and the one after half of it:
@@ -50,7 +50,7 @@ impl Network {
 }
 
 impl NetworkConfig {
-    /// The width σ that training starts from: that of the widest of all [`DelayedDense`] inside; absent without.
+    /// The width σ that training starts from: that of the widest of all [`DelayedDense`](super::DelayedDense) inside; absent without.
     ///
     /// # Examples
     /// ```

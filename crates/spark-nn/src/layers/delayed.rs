@@ -52,8 +52,8 @@ fn yes() -> bool {
 /// ```
 ///
 /// The Gaussian spreads each weight over neighbouring steps, so that the gradient says whether a spike had better come
-/// sooner or later. σ starts wide, to see far, and shrinks in training ([`shrunk_width`],
-/// [`Network::set_delay_width`]); in the end [`rounded`](Self::rounded) leaves one whole step for each synapse, and
+/// sooner or later. σ starts wide, to see far, and shrinks in training ([`shrunk_width`](super::shrunk_width),
+/// [`Network::set_delay_width`](super::Network::set_delay_width)); in the end [`rounded`](Self::rounded) leaves one whole step for each synapse, and
 /// [`steps`](Self::steps) exports them. σ is saved with the parameters.
 ///
 /// Input and output are `[batch, inputs]` to `[batch, units]` per step and `[time, batch, inputs]` to
