@@ -97,7 +97,7 @@ pub enum Task {
         samples: usize,
     },
     /// *Simulated* recordings of an event camera that looks at the images of MNIST's layout, in frames; see
-    /// [`Saccades`].
+    /// [`Saccades`](super::Saccades).
     Saccades {
         /// Frames, bins of 300 ms over their number.
         #[serde(default = "ten")]
