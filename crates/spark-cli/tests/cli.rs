@@ -188,6 +188,14 @@ fn a_table_and_rows_of_images_are_tasks() {
     assert_eq!((&config["network"]["input"], &config["steps"]), (&serde_json::json!([28]), &Value::from(1)));
     assert_eq!(config["network"]["layers"][0]["units"], 8);
 
+    for flag in [&["--rows"][..], &["--shift", "1"]] {
+        spark(folder.path())
+            .args(["train", "--task", "recall"])
+            .args(flag)
+            .assert()
+            .failure()
+            .stderr(predicate::str::contains(format!("{} is for images", flag[0])));
+    }
     spark(folder.path())
         .args(["train", "--task", "nowhere"])
         .assert()
@@ -484,5 +492,5 @@ fn online_rules_train_and_what_they_cannot_train_is_named() {
         .assert()
         .failure()
         .stderr(predicate::str::contains("network.layers[1]"));
-    assert!(!folder.path().join("runs/mnist10k-001/last.safetensors").exists());
+    assert!(!folder.path().join("runs").exists());
 }

@@ -1,5 +1,6 @@
 //! One experiment, described.
 
+use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_core::Problems;
@@ -182,9 +183,22 @@ impl TrainConfig {
     /// When the configuration is not valid, the data cannot be read, or they do not fit the network.
     pub fn load_data(&self) -> Result<TaskData, TrainError> {
         self.validate()?;
+        self.check_rule()?;
         let data = self.data.load(self.seed)?;
         self.check_data(&data)?;
         Ok(data)
+    }
+
+    /// Checks that the learning rule can train the network.
+    ///
+    /// # Errors
+    /// Every layer that it cannot, by its path.
+    pub fn check_rule(&self) -> Result<(), TrainError> {
+        let mut problems = Problems::default();
+        if !self.rule.is_backpropagation() {
+            self.rule.check(&self.network.init(self.seed, &Device::flex())?, "network", &mut problems);
+        }
+        Ok(problems.into_result()?)
     }
 
     /// Checks that samples fit the network.

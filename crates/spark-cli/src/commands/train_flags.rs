@@ -197,9 +197,9 @@ impl Flags {
     /// A network that is not `given`, by a file or a checkpoint, is made to fit the data.
     ///
     /// # Errors
-    /// When the data cannot be read.
+    /// When the data cannot be read, or a flag does not fit the task.
     pub fn apply(&self, config: &mut TrainConfig, given: bool) -> Result<(), TrainError> {
-        self.apply_data(config);
+        self.apply_data(config)?;
         self.apply_encoding(config, given);
         self.apply_network(config, given)?;
         set(&mut config.learning_rate, self.learning_rate);
@@ -227,23 +227,31 @@ impl Flags {
         Ok(())
     }
 
-    fn apply_data(&self, config: &mut TrainConfig) {
+    fn apply_data(&self, config: &mut TrainConfig) -> Result<(), TrainError> {
         if let Some(Chosen { task, folder }) = &self.task {
             (config.data.task, config.data.folder) = (task.clone(), folder.clone());
         }
         if self.data.is_some() {
             config.data.folder.clone_from(&self.data);
         }
-        if let Task::Mnist { rows, shift, .. } = &mut config.data.task {
-            *rows |= self.rows;
-            set(shift, self.shift);
-        } else if let Task::Pictures { shift, .. } = &mut config.data.task {
-            set(shift, self.shift);
+        let other = |flag: &str, task: &Task| {
+            TrainError::Mismatch(format!("{flag} is for images, not for the task `{}`", task.name()))
+        };
+        match &mut config.data.task {
+            Task::Mnist { rows, shift, .. } => {
+                *rows |= self.rows;
+                set(shift, self.shift);
+            }
+            task if self.rows => return Err(other("--rows", task)),
+            Task::Pictures { shift, .. } => set(shift, self.shift),
+            task if self.shift.is_some() => return Err(other("--shift", task)),
+            _ => {}
         }
         if self.limit.is_some() {
             config.data.train_limit = self.limit;
             config.data.test_limit = self.limit;
         }
+        Ok(())
     }
 
     /// Frames of a sequence are shown for a step each, as they are, unless something else is said.

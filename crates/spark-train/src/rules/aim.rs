@@ -90,20 +90,9 @@ fn given(output: Tensor<3>, potential: Tensor<3>) -> NetworkOutput {
 mod tests {
     use super::*;
     use crate::LearningRule;
-    use burn::module::{Module, ModuleVisitor, Param};
-    use burn::optim::GradientsParams;
+    use crate::rules::tests::by_name;
     use burn::tensor::Distribution;
     use spark_nn::layers::{LeakyConfig, NetworkConfig};
-
-    struct Flat<'a>(&'a GradientsParams, Vec<f32>);
-
-    impl ModuleVisitor for Flat<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.0.get::<D>(param.id) {
-                self.1.extend(gradient.into_data().iter::<f32>());
-            }
-        }
-    }
 
     #[test]
     fn what_follows_the_end_of_samples_changes_nothing() {
@@ -121,9 +110,7 @@ mod tests {
             let gradients = |input: &Tensor<3>| {
                 let aim = Aim { lengths: Some(&[6; 4]), ..Aim::from(&Loss::CountCrossEntropy {}) };
                 let found = rule.find(&network, input.clone(), labels.clone(), aim);
-                let mut flat = Flat(&found.gradients, Vec::new());
-                network.visit(&mut flat);
-                flat.1
+                by_name(&network, &found.gradients).into_values().flatten().collect::<Vec<f32>>()
             };
             let (expected, found) = (gradients(&short), gradients(&long));
             assert!(expected.iter().any(|&value| value != 0.0) && expected.len() == found.len());

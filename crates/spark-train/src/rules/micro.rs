@@ -57,23 +57,13 @@ impl ModuleVisitor for Join<'_> {
 mod tests {
     use super::*;
     use crate::Loss;
+    use crate::rules::tests::by_name;
     use burn::tensor::{Device, Distribution};
     use spark_nn::layers::{LeakyConfig, NetworkConfig};
 
-    struct Flat<'a>(&'a GradientsParams, Vec<f32>);
-
-    impl ModuleVisitor for Flat<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.0.get::<D>(param.id) {
-                self.1.extend(gradient.into_data().iter::<f32>());
-            }
-        }
-    }
-
+    /// All gradients, parameter after parameter.
     fn flat(network: &Network, gradients: &GradientsParams) -> Vec<f32> {
-        let mut flat = Flat(gradients, Vec::new());
-        network.visit(&mut flat);
-        flat.1
+        by_name(network, gradients).into_values().flatten().collect()
     }
 
     #[test]
