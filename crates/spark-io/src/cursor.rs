@@ -71,6 +71,17 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// A number of up to eight bytes, widened with zeros.
+pub(crate) fn bits(bytes: &[u8], big_endian: bool) -> u64 {
+    let mut wide = [0; 8];
+    let used = &mut wide[..bytes.len()];
+    used.copy_from_slice(bytes);
+    if big_endian {
+        used.reverse();
+    }
+    u64::from_le_bytes(wide)
+}
+
 #[cfg(test)]
 mod tests {
     use super::Cursor;

@@ -3,6 +3,8 @@
 //! Source: "A Simple File Format for NumPy Arrays", NumPy Enhancement Proposal 1 (2007): six signs, version,
 //! length of the header, a header such as `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, data.
 
+use crate::cursor::bits;
+
 const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// An array: its shape, and its numbers as they lie in the file.
@@ -117,12 +119,7 @@ impl Number {
     }
 
     fn bits(self, bytes: &[u8]) -> u64 {
-        let mut wide = [0; 8];
-        wide[..self.size].copy_from_slice(bytes);
-        if self.big_endian {
-            wide[..self.size].reverse();
-        }
-        u64::from_le_bytes(wide)
+        bits(bytes, self.big_endian)
     }
 
     fn float(self, bytes: &[u8]) -> f32 {

@@ -173,11 +173,8 @@ impl Loss {
                 problems.unit_interval(format!("{path}.incorrect"), incorrect);
             }
             Self::MembraneMse { correct, incorrect } | Self::FirstSpikeMse { correct, incorrect } => {
-                for (field, value) in [("correct", correct), ("incorrect", incorrect)] {
-                    if !value.is_finite() {
-                        problems.push(format!("{path}.{field}"), value, "a finite number");
-                    }
-                }
+                problems.finite(format!("{path}.correct"), correct);
+                problems.finite(format!("{path}.incorrect"), incorrect);
             }
             Self::CountCrossEntropy {}
             | Self::StepCrossEntropy {}

@@ -52,9 +52,7 @@ impl Penalty {
     /// Checks the fields; `path` is where the configuration stands.
     pub fn validate(&self, path: &str, problems: &mut Problems) {
         let (Self::Spikes { weight } | Self::RateBand { weight, .. } | Self::Operations { weight }) = *self;
-        if !(weight.is_finite() && weight >= 0.0) {
-            problems.push(format!("{path}.weight"), weight, "a finite number of at least 0");
-        }
+        problems.non_negative(format!("{path}.weight"), weight);
         if let Self::RateBand { low, high, .. } = *self {
             problems.unit_interval(format!("{path}.low"), low);
             problems.unit_interval(format!("{path}.high"), high);

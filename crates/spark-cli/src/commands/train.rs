@@ -7,12 +7,13 @@ use spark::io::Checkpoint;
 use spark::prelude::{Device, Event, Outcome, RunFolder, TrainConfig, Trainer};
 use spark::record::{Chart, Figure, Series};
 use spark::train::config_of;
-use spark::train::data::Task;
+use spark::train::data::{Task, TaskData};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::interrupt::{INTERRUPTED, stop_on_ctrl_c};
 use super::train_flags::Flags;
+use super::train_init::Origin;
 use super::train_progress::Progress;
 use super::{Common, train_init};
 use crate::output::{Output, cost_line, percent};
@@ -50,14 +51,15 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let out = Output { json: args.common.json };
     let resumed = args.resume.as_deref().map(latest).transpose()?;
-    let begun = args.start.config()?;
+    let origin = args.start.open()?;
+    let begun = origin.as_ref().and_then(|origin| origin.config.as_ref());
     let mut config = match (&resumed, &args.config) {
         (Some((path, checkpoint)), _) => config_of(checkpoint, path)?,
         (None, Some(path)) => config::read(path)?,
-        (None, None) => begun.clone().unwrap_or_default(),
+        (None, None) => begun.cloned().unwrap_or_default(),
     };
     let given = resumed.is_some() || args.config.is_some() || begun.is_some();
-    args.flags.apply(&mut config, given)?;
+    let data = args.flags.apply(&mut config, given)?;
     config.validate().context("the configuration is not valid")?;
     if args.print_config {
         out.json(&config)?;
@@ -66,7 +68,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let device = args.common.device.resolve()?;
     let stop = stop_on_ctrl_c()?;
-    let mut trainer = trainer(args, &config, resumed, &device)?;
+    let mut trainer = trainer(args, &config, data, origin, resumed, &device)?;
     let folder = trainer.folder().clone();
 
     let mut progress = Progress::new(out)?;
@@ -96,11 +98,20 @@ fn latest(path: &Path) -> Result<(PathBuf, Checkpoint)> {
 fn trainer(
     args: &Args,
     config: &TrainConfig,
+    data: Option<TaskData>,
+    origin: Option<Origin>,
     resumed: Option<(PathBuf, Checkpoint)>,
     device: &Device,
 ) -> Result<Trainer> {
-    let data = config.load_data()?;
-    let initial = args.start.parameters(config)?;
+    let data = match data {
+        Some(data) => {
+            config.check_rule()?;
+            config.check_data(&data)?;
+            data
+        }
+        None => config.load_data()?,
+    };
+    let initial = origin.map(|origin| origin.parameters(config)).transpose()?;
     if let Some((path, checkpoint)) = resumed {
         let folder = RunFolder::of(&path);
         return Ok(Trainer::resume(config.clone(), data, folder, device, checkpoint, &path)?);

@@ -5,7 +5,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use spark::core::config;
 use spark::nn::layers::{DelayedDenseConfig, DenseConfig, LayerConfig, LeakyConfig, NetworkConfig};
 use spark::prelude::{Encoding, Loss, OptimizerConfig, Reset, Schedule, Surrogate, TrainConfig};
-use spark::train::data::Task;
+use spark::train::data::{Task, TaskData};
 use spark::train::{GradientClip, LearningRule, TrainError};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -194,20 +194,21 @@ enum ScheduleKind {
 impl Flags {
     /// Puts the flags over a configuration.
     ///
-    /// A network that is not `given`, by a file or a checkpoint, is made to fit the data.
+    /// A network that is not `given`, by a file or a checkpoint, is made to fit the data, which are then what comes
+    /// back.
     ///
     /// # Errors
     /// When the data cannot be read, or a flag does not fit the task.
-    pub fn apply(&self, config: &mut TrainConfig, given: bool) -> Result<(), TrainError> {
+    pub fn apply(&self, config: &mut TrainConfig, given: bool) -> Result<Option<TaskData>, TrainError> {
+        set(&mut config.seed, self.seed);
         self.apply_data(config)?;
         self.apply_encoding(config, given);
-        self.apply_network(config, given)?;
+        let data = self.apply_network(config, given)?;
         set(&mut config.learning_rate, self.learning_rate);
         set(&mut config.epochs, self.epochs);
         set(&mut config.batch, self.batch);
         set(&mut config.validation, self.validation);
         set(&mut config.checkpoint_steps, self.checkpoint_steps);
-        set(&mut config.seed, self.seed);
         set(&mut config.rule, self.rule);
         config.guard.revive |= self.revive;
         if self.micro_batch.is_some() {
@@ -224,7 +225,7 @@ impl Flags {
         set(&mut config.loss, self.loss.or(online.then_some(LossKind::Rate)).map(LossKind::config));
         set(&mut config.optimizer, self.optimizer.map(OptimizerKind::config));
         set(&mut config.schedule, self.schedule.map(ScheduleKind::config));
-        Ok(())
+        Ok(data)
     }
 
     fn apply_data(&self, config: &mut TrainConfig) -> Result<(), TrainError> {
@@ -263,7 +264,8 @@ impl Flags {
         set(&mut config.encoding, self.encoding.map(EncodingKind::config));
     }
 
-    fn apply_network(&self, config: &mut TrainConfig, given: bool) -> Result<(), TrainError> {
+    fn apply_network(&self, config: &mut TrainConfig, given: bool) -> Result<Option<TaskData>, TrainError> {
+        let mut loaded = None;
         let leaky = config.network.leaky_mut().next().cloned().unwrap_or_default();
         if let Some(Model::Given(network)) = &self.model {
             config.network = (**network).clone();
@@ -287,6 +289,7 @@ impl Flags {
                 None if config.data.task.is_temporal() => recurrent(),
                 _ => mlp(inputs, &hidden(512), outputs, leaky),
             };
+            loaded = Some(data);
         }
         let network = &mut config.network;
         if let Some(max_delay) = self.delays {
@@ -307,7 +310,7 @@ impl Flags {
                 (leaky.learn_decay, leaky.learn_threshold, leaky.per_unit) = (true, true, true);
             }
         }
-        Ok(())
+        Ok(loaded)
     }
 }
 

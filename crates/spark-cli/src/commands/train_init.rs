@@ -21,26 +21,36 @@ pub struct Start {
     partial: bool,
 }
 
-impl Start {
-    /// The configuration of the checkpoint to start from, if it is one.
-    pub fn config(&self) -> Result<Option<TrainConfig>> {
-        let Some(path) = self.init.as_deref().map(RunFolder::checkpoint) else { return Ok(None) };
-        if !is_checkpoint(&path)? {
-            return Ok(None);
-        }
-        Ok(Some(config_of(&Checkpoint::read(&path)?, &path)?))
-    }
+/// What training starts from.
+pub struct Origin {
+    /// The file.
+    path: PathBuf,
+    /// The configuration, if it is a checkpoint.
+    pub config: Option<TrainConfig>,
+    tensors: BTreeMap<String, TensorData>,
+    partial: bool,
+}
 
-    /// Every parameter of the network of `config`, from the file as far as it has them; none without a file.
-    pub fn parameters(&self, config: &TrainConfig) -> Result<Option<BTreeMap<String, TensorData>>> {
+impl Start {
+    /// Reads the file; none without one.
+    pub fn open(&self) -> Result<Option<Origin>> {
         let Some(path) = self.init.as_deref().map(RunFolder::checkpoint) else { return Ok(None) };
-        let tensors = if is_checkpoint(&path)? {
-            Checkpoint::read(&path)?.parameters
+        let (config, tensors) = if is_checkpoint(&path)? {
+            let checkpoint = Checkpoint::read(&path)?;
+            (Some(config_of(&checkpoint, &path)?), checkpoint.parameters)
         } else {
-            pytorch::read_any(&path)?.into_iter().collect()
+            (None, pytorch::read_any(&path)?.into_iter().collect())
         };
+        Ok(Some(Origin { path, config, tensors, partial: self.partial }))
+    }
+}
+
+impl Origin {
+    /// Every parameter of the network of `config`, from the file as far as it has them.
+    pub fn parameters(self, config: &TrainConfig) -> Result<BTreeMap<String, TensorData>> {
+        let Self { path, tensors, partial, .. } = self;
         let network = config.network.init(config.seed, &Device::flex())?;
-        let loading = Loading { partial: self.partial, ..Loading::default() };
+        let loading = Loading { partial, ..Loading::default() };
         let (network, remains) = parameters::load_as(network, tensors, &loading).with_context(|| {
             format!("{} does not fit the network (--partial takes what does)", path.display())
         })?;
@@ -50,7 +60,7 @@ impl Start {
         for (name, why) in &remains.unused {
             eprintln!("note: {name}: left out, {why}");
         }
-        Ok(Some(parameters::collect(&network)))
+        Ok(parameters::collect(&network))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Types of entries.
 
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, bits};
 
 /// What an entry is, and how many bytes it takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,12 +146,7 @@ impl Number {
     }
 
     fn bits(self, bytes: &[u8]) -> u64 {
-        let mut wide = [0; 8];
-        wide[..self.size].copy_from_slice(bytes);
-        if self.big_endian {
-            wide[..self.size].reverse();
-        }
-        u64::from_le_bytes(wide)
+        bits(bytes, self.big_endian)
     }
 
     /// The number in so many bytes.

@@ -32,6 +32,14 @@ impl Aim<'_> {
         self.loss.judge(&output, labels)
     }
 
+    /// A loss with the penalties of what [`penalty`](Self::penalty) found.
+    pub fn with(judged: Judged, penalty: Option<Tensor<1>>) -> Judged {
+        match penalty {
+            Some(penalty) => Judged { loss: judged.loss + penalty, ..judged },
+            None => judged,
+        }
+    }
+
     /// The sum of the penalties, where there are any.
     pub fn penalty(&self, output: &NetworkOutput) -> Option<Tensor<1>> {
         let terms = self.penalties.iter().filter_map(|penalty| penalty.forward(output, self.synapses));

@@ -17,14 +17,7 @@ pub(super) fn find(
     aim: Aim<'_>,
     seed: u64,
 ) -> Found {
-    let (last, hidden) = stages.stages.split_last().expect("at least one stage");
-    let mut spikes = Vec::with_capacity(hidden.len());
-    let mut x = input;
-    for stage in hidden {
-        let output = stage.pass(x).units(Reach::Membrane).output;
-        x = output.clone().detach();
-        spikes.push(output);
-    }
+    let (spikes, last, x) = stages.hidden(input);
     let output = stages.output(last.pass(x).units(Reach::Membrane));
     let classes = output.output.dims()[2];
     let (whole, scores) = aim.whole(&output, labels.clone());

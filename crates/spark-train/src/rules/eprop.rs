@@ -17,14 +17,7 @@ pub(super) fn find(
     aim: Aim<'_>,
     (feedback, seed): (Feedback, u64),
 ) -> Found {
-    let (readout, hidden) = stages.stages.split_last().expect("at least one stage");
-    let mut spikes = Vec::with_capacity(hidden.len());
-    let mut x = input;
-    for stage in hidden {
-        let output = stage.pass(x).units(Reach::Membrane).output;
-        x = output.clone().detach();
-        spikes.push(output);
-    }
+    let (spikes, readout, x) = stages.hidden(input);
 
     let readout = readout.pass(x);
     let leaf = readout.current.clone().detach().require_grad();
@@ -38,7 +31,7 @@ pub(super) fn find(
     let error = gradient_of(&leaf, &mut found);
 
     let mut pseudo = seeded(readout.current.clone(), error.clone());
-    let last = hidden.len().wrapping_sub(1);
+    let last = spikes.len().wrapping_sub(1);
     for (index, spikes) in spikes.into_iter().enumerate() {
         let signal = match feedback {
             Feedback::Symmetric if index == last => readout.pull_back(error.clone()),

@@ -5,7 +5,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Int, Tensor};
 use spark_nn::layers::Network;
 
-use super::{Aim, Found, LearningRule};
+use super::{Aim, Found, LearningRule, accumulate};
 
 /// What a rule finds for a batch that it sees `size` samples at a time: the mean over the parts, each weighted by
 /// its samples. Where the loss is a mean over samples that is what it finds for the whole batch.
@@ -43,12 +43,7 @@ struct Join<'a> {
 impl ModuleVisitor for Join<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.from.remove::<D>(param.id) {
-            let part = gradient * self.share;
-            let sum = match self.into.remove::<D>(param.id) {
-                Some(before) => before + part,
-                None => part,
-            };
-            self.into.register(param.id, sum);
+            accumulate(self.into, param.id, gradient * self.share);
         }
     }
 }

@@ -39,7 +39,7 @@ mod tests;
 mod tests_by_step;
 mod truncated;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Int, Tensor};
 use schemars::JsonSchema;
@@ -322,11 +322,7 @@ pub(crate) fn whole(
     let output = forward(network, input);
     let penalty = aim.penalty(&output);
     // Takes the output: the backward pass keeps what it needs of the spikes in a smaller form.
-    let Judged { scores, loss } = aim.judge(output, labels);
-    let loss = match penalty {
-        Some(penalty) => loss + penalty,
-        None => loss,
-    };
+    let Judged { scores, loss } = Aim::with(aim.judge(output, labels), penalty);
     let gradients = GradientsParams::from_grads(loss.backward(), network);
     Found { loss: loss.inner(), scores: scores.inner(), gradients }
 }
@@ -340,15 +336,20 @@ fn add(network: &Network, found: &mut Gradients, gradients: &mut GradientsParams
                 return;
             }
             if let Some(found) = param.val().grad_remove(self.0) {
-                let sum = match self.1.remove::<D>(param.id) {
-                    Some(before) => before + found,
-                    None => found,
-                };
-                self.1.register(param.id, sum);
+                accumulate(self.1, param.id, found);
             }
         }
     }
     network.visit(&mut Add(found, gradients));
+}
+
+/// Adds the gradient of a parameter to the one found before.
+fn accumulate<const D: usize>(gradients: &mut GradientsParams, id: ParamId, found: Tensor<D>) {
+    let sum = match gradients.remove::<D>(id) {
+        Some(before) => before + found,
+        None => found,
+    };
+    gradients.register(id, sum);
 }
 
 /// The gradients of a number, none where nothing in its graph is trained.

@@ -59,6 +59,20 @@ impl<'a> Stages<'a> {
         }
     }
 
+    /// Runs the stages before the last one, each on its own graph; gives the spikes of each on it, the last stage,
+    /// and what comes to that.
+    pub fn hidden(&self, input: Tensor<3>) -> (Vec<Tensor<3>>, &Stage<'a>, Tensor<3>) {
+        let (last, hidden) = self.stages.split_last().expect("at least one stage");
+        let mut spikes = Vec::with_capacity(hidden.len());
+        let mut x = input;
+        for stage in hidden {
+            let output = stage.pass(x).units(Reach::Membrane).output;
+            x = output.clone().detach();
+            spikes.push(output);
+        }
+        (spikes, last, x)
+    }
+
     /// What the network gives, from what its last units give.
     pub fn output(&self, ran: LocalRun) -> LocalRun {
         if self.tail.synapses.is_empty() {

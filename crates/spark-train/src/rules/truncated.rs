@@ -26,11 +26,7 @@ pub(super) fn find(
         let output = behind(before.take(), output);
         state = Some(output.state.clone().detached());
         before = Some([output.output.clone().detach(), output.potential.clone().detach()]);
-        let Judged { scores, loss } = aim.judge(output, labels.clone());
-        let loss = match penalty {
-            Some(penalty) => loss + penalty,
-            None => loss,
-        };
+        let Judged { scores, loss } = Aim::with(aim.judge(output, labels.clone()), penalty);
         let part = (end - start) as f32 / time as f32;
         let seed = if part == 1.0 { loss.clone() } else { loss.clone() * part };
         add(network, &mut backward(seed), &mut gradients);

@@ -15,6 +15,18 @@ struct Resets {
     snntorch: bool,
 }
 
+/// The resets of units of any kind that have the fields.
+macro_rules! resets {
+    ($config:expr) => {
+        Resets {
+            reset: $config.reset,
+            delay: $config.reset_delay,
+            value: $config.reset_value,
+            snntorch: $config.snntorch_reset,
+        }
+    };
+}
+
 impl Writer<'_> {
     /// The node of a layer of units.
     pub(super) fn spikingjelly(
@@ -47,12 +59,7 @@ impl Writer<'_> {
 
     fn leaky_node(&mut self, config: &mut LeakyConfig, path: &str) -> Result<PythonModule, Missing> {
         let decay = self.number(path, "decay")?;
-        let resets = Resets {
-            reset: config.reset,
-            delay: config.reset_delay,
-            value: config.reset_value,
-            snntorch: config.snntorch_reset,
-        };
+        let resets = resets!(config);
         let mut args = self.common(path, &resets, config.spike_at_threshold, config.reset_gradient)?;
         config.learn_decay = false;
         config.decay = decay;
@@ -72,12 +79,7 @@ impl Writer<'_> {
         config: &mut IntegrateAndFireConfig,
         path: &str,
     ) -> Result<PythonModule, Missing> {
-        let resets = Resets {
-            reset: config.reset,
-            delay: config.reset_delay,
-            value: config.reset_value,
-            snntorch: config.snntorch_reset,
-        };
+        let resets = resets!(config);
         let args = self.common(path, &resets, config.spike_at_threshold, config.reset_gradient)?;
         Ok(node("IFNode", args, config.surrogate))
     }
@@ -87,12 +89,7 @@ impl Writer<'_> {
         config: &mut ParametricConfig,
         path: &str,
     ) -> Result<PythonModule, Missing> {
-        let resets = Resets {
-            reset: config.reset,
-            delay: config.reset_delay,
-            value: config.reset_value,
-            snntorch: config.snntorch_reset,
-        };
+        let resets = resets!(config);
         let mut args = self.common(path, &resets, config.spike_at_threshold, config.reset_gradient)?;
         let w = self.number(path, "w")?;
         self.put(path, "w", shaped(&[w], &[]));
