@@ -1,10 +1,12 @@
-//! Pictures of what a network did.
+//! What happens inside a running network: recorded, kept in a run folder, looked at as pictures.
 //!
-//! [`Chart`] draws curves to SVG or PNG: the learning curves of `spark train`. A [`Raster`] shows spikes over
-//! time, and a [`Stack`] puts both below one another.
+//! [`Stream`] names what is recorded and [`Window`] is a stretch of it. [`Chart`] draws curves to SVG or PNG: the
+//! learning curves of `spark train`. A [`Raster`] shows spikes over time, and a [`Stack`] puts both below one another.
 
 mod chart;
 mod raster;
+mod window;
 
 pub use chart::{Chart, ChartError, Figure, Series};
 pub use raster::{Panel, Raster, Stack};
+pub use window::{Recording, Rows, Statistic, Stream, StreamKind, Window};
