@@ -1,12 +1,10 @@
 //! What happens inside a running network: recorded, kept in a run folder, looked at as pictures.
 //!
-//! [`Stream`] names what is recorded and [`Window`] is a stretch of it. [`Chart`] draws curves to SVG or PNG: the
-//! learning curves of `spark train`. A [`Raster`] shows spikes over time, and a [`Stack`] puts both below one another.
+//! [`Stream`] names what is recorded and [`Window`] is a stretch of it. [`statistics`] says in numbers what spikes do, and
+//! [`figures`] draws them, as SVG or PNG.
 
-mod chart;
-mod raster;
+pub mod figures;
+pub mod statistics;
 mod window;
 
-pub use chart::{Chart, ChartError, Figure, Series};
-pub use raster::{Panel, Raster, Stack};
 pub use window::{Recording, Rows, Statistic, Stream, StreamKind, Window};
