@@ -36,7 +36,11 @@ impl Axis {
             .filter(|value| scale.shows(*value))
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
         let range = match scale {
-            _ if low > high => return Self { scale, range: if scale == Scale::Log { 0.1..1.0 } else { 0.0..1.0 } },
+            _ if low > high => {
+                return Self { scale, range: if scale == Scale::Log { 0.1..1.0 } else { 0.0..1.0 } };
+            }
+            // Nothing happened, as often: zero stands at the end.
+            Scale::Linear if low == 0.0 && high == 0.0 => 0.0..1.0,
             Scale::Linear => {
                 // Numbers that differ by rounding alone do not fill the axis.
                 let least = 1e-9 * low.abs().max(high.abs());
@@ -109,7 +113,8 @@ fn steps(start: f64, end: f64, most: usize) -> Vec<f64> {
     let count = ((end / step + 1e-9).floor() - first) as usize;
     // Powers below one are no numbers of the machine, their inverse is.
     let inverse = (1.0 / step).round();
-    let exact = |multiple: f64| if step < 1.0 && inverse < 1e15 { multiple / inverse } else { multiple * step };
+    let exact =
+        |multiple: f64| if step < 1.0 && inverse < 1e15 { multiple / inverse } else { multiple * step };
     (0..=count.min(100)).map(|multiple| exact(first + multiple as f64)).collect()
 }
 
@@ -123,7 +128,8 @@ fn powers(start: f64, end: f64, most: usize) -> Vec<f64> {
         3..=8 => &[1.0, 2.0, 5.0],
         _ => &[1.0, 2.0, 3.0, 5.0, 7.0],
     };
-    let marks = (low..=high).step_by(every).flat_map(|power| factors.iter().map(move |f| f * 10_f64.powi(power)));
+    let marks =
+        (low..=high).step_by(every).flat_map(|power| factors.iter().map(move |f| f * 10_f64.powi(power)));
     marks.filter(|mark| (start * 0.999_999..=end * 1.000_001).contains(mark)).collect()
 }
 
@@ -134,7 +140,8 @@ pub(super) fn tick(value: f64) -> String {
     if size >= 1e6 || (size > 0.0 && size < 1e-4) {
         let text = format!("{value:.3e}");
         let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
-        let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
+        let digits =
+            if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
         return format!("{digits}e{power}");
     }
     let text = format!("{value:.5}");

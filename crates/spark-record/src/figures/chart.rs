@@ -114,6 +114,13 @@ impl Series {
     }
 }
 
+impl Line {
+    /// A horizontal line.
+    pub fn across(name: &str, at: f64) -> Self {
+        Self { name: name.to_owned(), at, upright: false }
+    }
+}
+
 type Context<'a, B> = ChartContext<'a, B, Cartesian2d<Axis, Axis>>;
 
 impl Chart {
@@ -151,13 +158,15 @@ impl Chart {
         let shown = |(x, y): &(f64, f64)| self.shows(*x, *y);
         let points = || self.series.iter().flat_map(|series| series.points.iter().copied()).filter(shown);
         let bands = || self.series.iter().flat_map(|series| &series.band);
-        let lines = |upright: bool| self.lines.iter().filter(move |line| line.upright == upright).map(|line| line.at);
+        let lines =
+            |upright: bool| self.lines.iter().filter(move |line| line.upright == upright).map(|line| line.at);
         let x = match self.x_range {
             Some((start, end)) if start.is_finite() && end.is_finite() => Axis::spanning(start..end),
             _ => Axis::around(points().map(|p| p.0).chain(lines(true)), 0.0, self.x_scale),
         };
         // Columns stand on zero.
-        let bars = self.series.iter().any(|series| series.style == Style::Bars) && self.y_scale == Scale::Linear;
+        let bars =
+            self.series.iter().any(|series| series.style == Style::Bars) && self.y_scale == Scale::Linear;
         let values = points().map(|p| p.1).chain(bands().flat_map(|(_, low, high)| [*low, *high]));
         let y = Axis::around(values.chain(lines(false)).chain(bars.then_some(0.0)), 0.05, self.y_scale);
         let top = y.ends().end;
@@ -189,7 +198,10 @@ impl Chart {
         if band.len() > 1 {
             let upper = band.iter().map(|(x, _, high)| (*x, *high));
             let lower = band.iter().rev().map(|(x, low, _)| (*x, *low));
-            chart.draw_series([Polygon::new(upper.chain(lower).collect::<Vec<_>>(), colour.mix(0.2).filled())])?;
+            chart.draw_series([Polygon::new(
+                upper.chain(lower).collect::<Vec<_>>(),
+                colour.mix(0.2).filled(),
+            )])?;
         }
         let points: Vec<_> = series.points.iter().copied().filter(|(x, y)| self.shows(*x, *y)).collect();
         if matches!(series.style, Style::Line | Style::Marked) {
@@ -199,7 +211,9 @@ impl Chart {
             let gaps = place >= CATEGORIES.len() && series.colour.is_none();
             let wide = if points.len() > 2 * width { 1 } else { 2 };
             let pieces = points.windows(2).enumerate().filter(|(piece, _)| !gaps || piece % DASH < DASH / 2);
-            chart.draw_series(pieces.map(|(_, pair)| PathElement::new(pair.to_vec(), colour.stroke_width(wide))))?;
+            chart.draw_series(
+                pieces.map(|(_, pair)| PathElement::new(pair.to_vec(), colour.stroke_width(wide))),
+            )?;
         }
         match series.style {
             Style::Marked => {
@@ -242,8 +256,10 @@ impl Chart {
         outline.retain(|(x, _)| self.x_scale.shows(*x));
         if let (Some((first, _)), Some((last, _))) = (outline.first(), outline.last()) {
             let (first, last) = (*first, *last);
-            let outline: Vec<_> = [(first, ground)].into_iter().chain(outline).chain([(last, ground)]).collect();
-            let pieces = outline.windows(2).map(|pair| PathElement::new(pair.to_vec(), colour.stroke_width(1)));
+            let outline: Vec<_> =
+                [(first, ground)].into_iter().chain(outline).chain([(last, ground)]).collect();
+            let pieces =
+                outline.windows(2).map(|pair| PathElement::new(pair.to_vec(), colour.stroke_width(1)));
             chart.draw_series(pieces)?;
         }
         Ok(())
@@ -261,12 +277,14 @@ impl Chart {
         for line in self.lines.iter().filter(|line| line.at.is_finite()) {
             let ink = BLACK.mix(0.7);
             let text = (FONT, TEXT.2).into_text_style(&area).color(&ink);
+            let long = area.estimate_text_size(&line.name, &text)?.0 as i32;
             let (ends, label) = if line.upright {
                 let at = (x.part(line.at) * f64::from(width)) as i32;
-                ([(at, 0), (at, height)], (at + 4, 4))
+                // On the side where there is room.
+                ([(at, 0), (at, height)], (if at + long + 8 < width { at + 5 } else { at - long - 5 }, 4))
             } else {
                 let at = ((1.0 - y.part(line.at)) * f64::from(height)) as i32;
-                ([(0, at), (width, at)], (6, at - 15))
+                ([(0, at), (width, at)], (6, at - 17))
             };
             let dashes = dashed(ends).map(|dash| PathElement::new(dash, ink.stroke_width(1)));
             for dash in dashes {

@@ -46,9 +46,8 @@ impl ColourScale {
     /// ```
     pub fn of(values: impl IntoIterator<Item = f32>) -> Self {
         let finite = values.into_iter().filter(|value| value.is_finite()).map(f64::from);
-        let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-            (low.min(value), high.max(value))
-        });
+        let (low, high) = finite
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
         if low > high {
             Self::Sequential(0.0, 1.0)
         } else if low < 0.0 && high > 0.0 {

@@ -14,8 +14,11 @@ use super::picture::FONT;
 /// Height of a box, in pixels.
 const BOX: f64 = 44.0;
 
-/// Space above the boxes, for title and for arrows from a module to itself, and below them, in pixels.
-const AROUND: (u32, u32) = (84, 24);
+/// Space above the boxes for title and note, and below them, in pixels.
+const AROUND: (u32, u32) = (68, 24);
+
+/// Space above the boxes for arrows from a module to itself, in pixels.
+const LOOP: u32 = 24;
 
 /// What a box stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,10 +180,16 @@ impl Graph {
         (columns, end)
     }
 
+    /// Where the boxes begin, in pixels.
+    fn top(&self) -> f64 {
+        let loops = self.edges.iter().any(|edge| edge.from == edge.to);
+        f64::from(AROUND.0 + if loops { LOOP } else { 0 })
+    }
+
     /// Width and height that it needs, in pixels.
     pub(super) fn size(&self) -> (u32, u32) {
         let laid = self.layout();
-        (self.columns(&laid).1 as u32, laid.height as u32 + AROUND.0 + AROUND.1)
+        (self.columns(&laid).1 as u32, laid.height as u32 + self.top() as u32 + AROUND.1)
     }
 
     pub(super) fn draw<B>(&self, area: &DrawingArea<B, Shift>) -> Drawn
@@ -204,7 +213,7 @@ impl Graph {
         }
         for (place, node) in self.nodes.iter().enumerate() {
             let (left, right) = columns[laid.layer[place]];
-            draw_node(area, node, (left, right), laid.middle[place] + f64::from(AROUND.0))?;
+            draw_node(area, node, (left, right), laid.middle[place] + self.top())?;
         }
         Ok(())
     }
@@ -215,12 +224,12 @@ impl Graph {
         let of = |(edge, places): (usize, &Vec<usize>)| {
             let Some((first, last)) = places.first().zip(places.last()) else {
                 let node = self.edges[edge].from;
-                return loop_of(columns[laid.layer[node]], laid.middle[node] + f64::from(AROUND.0));
+                return loop_of(columns[laid.layer[node]], laid.middle[node] + self.top());
             };
             let mut stops = vec![(columns[laid.layer[*first]].1, ends[edge][0])];
             for place in &places[1..places.len() - 1] {
                 let (left, right) = columns[laid.layer[*place]];
-                stops.extend([left, right].map(|x| (x, laid.middle[*place] + f64::from(AROUND.0))));
+                stops.extend([left, right].map(|x| (x, laid.middle[*place] + self.top())));
             }
             stops.push((columns[laid.layer[*last]].0, ends[edge][1]));
             let mut way: Vec<(f64, f64)> = stops.chunks(2).flat_map(|pair| curve(pair[0], pair[1])).collect();
@@ -246,7 +255,7 @@ impl Graph {
                 let step = (BOX - 10.0) / here.len().max(1) as f64;
                 for (at, (_, edge)) in here.iter().enumerate() {
                     let shift = (at as f64 + 0.5) * step - (BOX - 10.0) / 2.0;
-                    ends[*edge][side] = laid.middle[node] + shift + f64::from(AROUND.0);
+                    ends[*edge][side] = laid.middle[node] + shift + self.top();
                 }
             }
         }
@@ -297,6 +306,35 @@ fn loop_of((left, right): (f64, f64), middle: f64) -> Vec<(f64, f64)> {
     (0..=16).map(point).collect()
 }
 
+/// A way in dashes of 7 pixels with gaps of 5 between them.
+fn dashed(way: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
+    let (mut dashes, mut dash, mut left, mut draws) = (Vec::new(), Vec::new(), 7.0, true);
+    for pair in way.windows(2) {
+        let (mut from, to) = (pair[0], pair[1]);
+        loop {
+            let length = (to.0 - from.0).hypot(to.1 - from.1);
+            if draws {
+                dash.push(from);
+            }
+            if length <= left {
+                left -= length;
+                break;
+            }
+            let part = left / length;
+            from = (from.0 + part * (to.0 - from.0), from.1 + part * (to.1 - from.1));
+            if draws {
+                dash.push(from);
+                dashes.push(std::mem::take(&mut dash));
+            }
+            draws = !draws;
+            left = if draws { 7.0 } else { 5.0 };
+        }
+    }
+    dash.extend(way.last().filter(|_| draws));
+    dashes.push(dash);
+    dashes
+}
+
 fn pixel((x, y): (f64, f64)) -> (i32, i32) {
     (x.round() as i32, y.round() as i32)
 }
@@ -306,8 +344,9 @@ where
     B: DrawingBackend<ErrorType: 'static>,
 {
     let colour = edge.colour();
-    for (at, pair) in way.windows(2).enumerate() {
-        if !edge.effect || at % 2 == 0 {
+    let dashes = if edge.effect { dashed(way) } else { vec![way.to_vec()] };
+    for dash in dashes {
+        for pair in dash.windows(2) {
             area.draw(&PathElement::new([pixel(pair[0]), pixel(pair[1])], colour.stroke_width(2)))?;
         }
     }
@@ -315,19 +354,15 @@ where
     let (across, down) = (tip.0 - before.0, tip.1 - before.1);
     let length = across.hypot(down).max(1e-9);
     let (across, down) = (across / length, down / length);
-    let corner = |side: f64| (tip.0 - 9.0 * across - side * 4.5 * down, tip.1 - 9.0 * down + side * 4.5 * across);
+    let corner =
+        |side: f64| (tip.0 - 9.0 * across - side * 4.5 * down, tip.1 - 9.0 * down + side * 4.5 * across);
     let head = [*tip, corner(1.0), corner(-1.0)].map(pixel);
     area.draw(&Polygon::new(head, colour.filled()))?;
     Ok(())
 }
 
 /// Writes what an arrow carries where no other text is; not at all where there is no such place.
-fn label<B>(
-    area: &DrawingArea<B, Shift>,
-    edge: &Edge,
-    way: &[(f64, f64)],
-    taken: &mut Vec<[f64; 4]>,
-) -> Drawn
+fn label<B>(area: &DrawingArea<B, Shift>, edge: &Edge, way: &[(f64, f64)], taken: &mut Vec<[f64; 4]>) -> Drawn
 where
     B: DrawingBackend<ErrorType: 'static>,
 {
@@ -341,7 +376,9 @@ where
     // Within the first gap between layers, which no box reaches into.
     let places: &[usize] = if own { &[8] } else { &[12, 9, 15, 7, 17] };
     for place in places {
-        let Some((x, y)) = way.get(*place).map(|(x, y)| (*x, if own { y - 7.0 } else { *y })) else { continue };
+        let Some((x, y)) = way.get(*place).map(|(x, y)| (*x, if own { y - 7.0 } else { *y })) else {
+            continue;
+        };
         let frame = [x - width, y - height, x + width, y + height];
         let apart = |other: &[f64; 4]| {
             frame[2] < other[0] || frame[0] > other[2] || frame[3] < other[1] || frame[1] > other[3]
@@ -381,6 +418,7 @@ where
 mod tests {
     use super::*;
     use crate::figures::Figure;
+    use spark_nn as _; // Its neurons are registered.
 
     fn graph() -> Graph {
         let text = r#"{"spark": 1, "module": "Brain", "config": {"modules": [
@@ -415,6 +453,13 @@ mod tests {
         let inside = Graph::inside(&serde_json::from_str(text).unwrap());
         assert_eq!(inside.len(), 1);
         assert!(inside[0].title.contains("a, b") && inside[0].nodes.iter().any(|node| node.name == "soma"));
+    }
+
+    #[test]
+    fn dashes_have_gaps_along_the_whole_way() {
+        let dashes = dashed(&[(0.0, 0.0), (10.0, 0.0), (40.0, 0.0)]);
+        let ends: Vec<_> = dashes.iter().map(|dash| (dash[0].0, dash[dash.len() - 1].0)).collect();
+        assert_eq!(ends, [(0.0, 7.0), (12.0, 19.0), (24.0, 31.0), (36.0, 40.0)]);
     }
 
     #[test]

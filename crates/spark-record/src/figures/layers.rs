@@ -133,7 +133,9 @@ fn order(columns: &mut [Vec<usize>], neighbours: &[[Vec<usize>; 2]], places: usi
         let count = columns.len();
         for at in 0..count {
             let column = &mut columns[if side == 0 { at } else { count - 1 - at }];
-            let wish = |place: &usize| mean(neighbours[*place][side].iter().map(|n| rank[*n])).unwrap_or(rank[*place]);
+            let wish = |place: &usize| {
+                mean(neighbours[*place][side].iter().map(|n| rank[*n])).unwrap_or(rank[*place])
+            };
             let mut wishes: Vec<(f64, usize)> = column.iter().map(|place| (wish(place), *place)).collect();
             wishes.sort_by(|a, b| a.0.total_cmp(&b.0));
             *column = wishes.into_iter().map(|(_, place)| place).collect();

@@ -17,7 +17,8 @@ const MOST: usize = 14;
 /// * `plot`: size of the plot in pixels.
 pub(super) fn position(chart: &Chart, [x, y]: [&Axis; 2], plot: (u32, u32)) -> SeriesLabelPosition {
     use SeriesLabelPosition::{
-        LowerLeft, LowerMiddle, LowerRight, MiddleLeft, MiddleMiddle, MiddleRight, UpperLeft, UpperMiddle, UpperRight,
+        LowerLeft, LowerMiddle, LowerRight, MiddleLeft, MiddleMiddle, MiddleRight, UpperLeft, UpperMiddle,
+        UpperRight,
     };
     let named = chart.series.iter().filter(|series| !series.name.is_empty());
     let longest = named.clone().map(|series| series.name.chars().count()).max().unwrap_or_default();
@@ -99,7 +100,8 @@ mod tests {
         assert!(matches!(place(&chart), SeriesLabelPosition::MiddleRight));
         // Many, over the right half at all heights.
         let scaled = |k: u32| rising(100).map(move |(x, y)| (x, y * f64::from(k) / 8.0));
-        let spread = (0..8).map(|k| Series::line(&format!("seed {k}"), scaled(k).filter(|p| p.0 > 40.0).collect()));
+        let spread =
+            (0..8).map(|k| Series::line(&format!("seed {k}"), scaled(k).filter(|p| p.0 > 40.0).collect()));
         chart.series.extend(spread);
         let position = place(&chart);
         assert!(

@@ -12,7 +12,7 @@ use super::panel::{Drawn, SPACE, TEXT, headed};
 use super::picture::FONT;
 
 /// Width of the strip with the colour scale and its numbers, and of the scale alone, in pixels.
-const STRIP: (u32, u32) = (120, 16);
+const STRIP: (u32, u32) = (115, 16);
 
 /// A matrix of numbers as colours, with the scale beside it. Row 0 is at the bottom, column 0 on the left. What is not
 /// finite has the colour of the ground. Where there are more entries than pixels, each pixel shows a mean, and a note says
@@ -56,7 +56,18 @@ impl Matrix {
         let [title, x, y, value] = [title, x, y, value].map(str::to_owned);
         let edges = |count: usize| -0.5..count.max(1) as f64 - 0.5;
         let scale = ColourScale::of(values.iter().copied());
-        Self { title, note: String::new(), x, y, value, across: edges(columns), up: edges(rows), columns, values, scale }
+        Self {
+            title,
+            note: String::new(),
+            x,
+            y,
+            value,
+            across: edges(columns),
+            up: edges(rows),
+            columns,
+            values,
+            scale,
+        }
     }
 
     /// Number of rows.
@@ -111,7 +122,8 @@ impl Matrix {
                         self.values[row * columns + across.start..row * columns + across.end].iter()
                     });
                     let finite = entries.filter(|value| value.is_finite());
-                    let (sum, count) = finite.fold((0.0, 0.0), |(sum, count), v| (sum + f64::from(*v), count + 1.0));
+                    let (sum, count) =
+                        finite.fold((0.0, 0.0), |(sum, count), v| (sum + f64::from(*v), count + 1.0));
                     line.extend(self.scale.colour(sum / count));
                 }
                 before = Some(here);
@@ -138,14 +150,14 @@ impl Matrix {
             let y = top + ((1.0 - axis.part(mark)) * f64::from(height)) as i32;
             let x = STRIP.1 as i32;
             area.draw(&PathElement::new([(x, y), (x + 4, y)], BLACK.mix(0.6)))?;
-            area.draw_text(&tick(mark), &numbers, (x + 7, y - 6))?;
+            area.draw_text(&tick(mark), &numbers, (x + 7, y - 7))?;
         }
         let name = (FONT, TEXT.1).into_text_style(area).transform(FontTransform::Rotate270);
         let centre = plotters::style::text_anchor::Pos::new(
             plotters::style::text_anchor::HPos::Center,
             plotters::style::text_anchor::VPos::Center,
         );
-        area.draw_text(&self.value, &name.pos(centre), (STRIP.0 as i32 - 16, top + height as i32 / 2))?;
+        area.draw_text(&self.value, &name.pos(centre), (STRIP.0 as i32 - 24, top + height as i32 / 2))?;
         Ok(())
     }
 }

@@ -11,10 +11,10 @@ use super::{Chart, Graph, Matrix, Raster};
 pub(super) type Drawn = Result<(), Box<dyn Error>>;
 
 /// Sizes of the text of titles, of the names of axes and of numbers along them, in pixels.
-pub(super) const TEXT: (u32, u32, u32) = (18, 14, 12);
+pub(super) const TEXT: (u32, u32, u32) = (20, 16, 14);
 
 /// Space around a panel, and left of and below its plot for numbers and names of axes, in pixels.
-pub(super) const SPACE: (u32, u32, u32) = (10, 76, 40);
+pub(super) const SPACE: (u32, u32, u32) = (10, 80, 46);
 
 /// A part of a [`Figure`](super::Figure).
 #[derive(Clone, Debug, PartialEq)]
@@ -48,9 +48,9 @@ impl Panel {
     pub(super) fn height(&self, narrow: bool) -> u32 {
         match self {
             Self::Chart(_) if narrow => 400,
-            Self::Chart(_) => 280,
+            Self::Chart(_) => 300,
             // Two pixels for each unit, and room for title and axis.
-            Self::Raster(raster) => (110 + 2 * raster.units.min(1000) as u32).clamp(180, 620),
+            Self::Raster(raster) => (120 + 2 * raster.units.min(1000) as u32).clamp(220, 640),
             Self::Matrix(_) => 400,
             Self::Graph(graph) => graph.size().1,
         }

@@ -115,7 +115,7 @@ impl Figure {
     /// # Errors
     /// When it cannot be drawn.
     pub fn png(&self) -> Result<Vec<u8>, FigureError> {
-        let draw = || {
+        let draw = || -> Result<Vec<u8>, Box<dyn Error>> {
             let (width, height) = self.size();
             let mut pixels = vec![0; 3 * width as usize * height as usize];
             let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
@@ -127,29 +127,29 @@ impl Figure {
             image.write_to(&mut png, ImageFormat::Png)?;
             Ok(png.into_inner())
         };
-        draw().map_err(|error| self.fault(&error))
+        draw().map_err(|error| self.fault(error.as_ref()))
     }
 
     fn written(&self, place: Place) -> Result<String, FigureError> {
         let mut text = String::new();
         let area = Svg::new(&mut text, self.size(), &self.titles().join(", "), place).into_drawing_area();
-        let draw = || {
+        let draw = || -> Drawn {
             if place == Place::File {
                 area.fill(&WHITE)?;
             }
             self.draw(&area)
         };
-        draw().map_err(|error| self.fault(&error))?;
+        draw().map_err(|error| self.fault(error.as_ref()))?;
         drop(area);
         Ok(text)
     }
 
-    fn fault(&self, error: &Box<dyn Error>) -> FigureError {
+    fn fault(&self, error: &dyn Error) -> FigureError {
         FigureError { what: self.titles().join(", "), message: error.to_string() }
     }
 
     /// Width and height in pixels.
-    pub(crate) fn size(&self) -> (u32, u32) {
+    pub fn size(&self) -> (u32, u32) {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0) as u32;
         let wide = self.rows.iter().flatten().map(Panel::least_width).max().unwrap_or(0);
         let width = if columns < 2 { WIDTHS.0.max(wide) } else { columns * WIDTHS.1.max(wide) };
@@ -166,7 +166,8 @@ impl Figure {
     where
         B: DrawingBackend<ErrorType: 'static>,
     {
-        register_font(FONT, FontStyle::Normal, dejavu::sans::regular()).map_err(|_| "the font cannot be read")?;
+        register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
+            .map_err(|_| "the font cannot be read")?;
         let mut rest = area.clone();
         for row in &self.rows {
             let (top, below) = rest.split_vertically(self.height(row));
@@ -186,7 +187,9 @@ mod tests {
     use crate::figures::{Chart, Raster, Series};
 
     fn chart(points: Vec<(f64, f64)>) -> Figure {
-        Figure::column([Chart::new("Training", "step", "loss (nats)", vec![Series::marked("loss", points)]).into()])
+        Figure::column([
+            Chart::new("Training", "step", "loss (nats)", vec![Series::marked("loss", points)]).into()
+        ])
     }
 
     #[test]

@@ -66,7 +66,11 @@ impl Raster {
             let plot = chart.plotting_area();
             let (across, along) = plot.get_pixel_range();
             let size = (across.end.abs_diff(across.start), along.end.abs_diff(along.start));
-            let image = BitMapElement::<_, plotters::backend::RGBPixel>::with_owned_buffer((0, 0), size, self.density(size));
+            let image = BitMapElement::<_, plotters::backend::RGBPixel>::with_owned_buffer(
+                (0, 0),
+                size,
+                self.density(size),
+            );
             plot.strip_coord_spec().draw(&image.ok_or("no room for the spikes")?)?;
         }
         mesh(&mut chart, "time (ms)", if self.y.is_empty() { "unit" } else { &self.y }, area.dim_in_pixel())?;
@@ -131,7 +135,8 @@ mod tests {
 
     #[test]
     fn pixels_are_dark_where_spikes_are() {
-        let raster = Raster { units: 2, end: 4.0, spikes: vec![(0.0, 1), (0.1, 1), (3.9, 0)], ..Raster::default() };
+        let raster =
+            Raster { units: 2, end: 4.0, spikes: vec![(0.0, 1), (0.1, 1), (3.9, 0)], ..Raster::default() };
         let pixels = raster.density((4, 2));
         let grey = |x: usize, y: usize| u32::from(pixels[3 * (4 * y + x)]);
         assert!(grey(0, 0) < grey(3, 1) && grey(3, 1) < 255);

@@ -43,9 +43,11 @@ impl<'a> Svg<'a> {
     /// * `title`: what programs that read to the blind say.
     pub fn new(text: &'a mut String, size: (u32, u32), title: &str, place: Place) -> Self {
         let (width, height) = size;
+        // A page knows what an SVG element is.
+        let space = if place == Place::File { " xmlns=\"http://www.w3.org/2000/svg\"" } else { "" };
         let _ = write!(
             text,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n<title>{}</title>\n",
+            "<svg{space} width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n<title>{}</title>\n",
             escaped(title)
         );
         Self { text, size, place, strokes: None }
@@ -82,7 +84,8 @@ impl<'a> Svg<'a> {
 
     /// An attribute with the colour, and one with the opacity where it is not full.
     fn paint(&self, attribute: &str, colour: BackendColor) -> String {
-        let opacity = if colour.alpha < 1.0 { format!(" opacity=\"{:.3}\"", colour.alpha) } else { String::new() };
+        let opacity =
+            if colour.alpha < 1.0 { format!(" opacity=\"{:.3}\"", colour.alpha) } else { String::new() };
         format!("{attribute}=\"{}\"{opacity}", self.colour(colour))
     }
 }
@@ -127,12 +130,17 @@ impl DrawingBackend for Svg<'_> {
             true => self.paint("fill", style.color()),
             false => format!("fill=\"none\" {}", self.paint("stroke", style.color())),
         };
-        let (x, y, width, height) = (left.min(right), top.min(bottom), left.abs_diff(right), top.abs_diff(bottom));
+        let (x, y, width, height) =
+            (left.min(right), top.min(bottom), left.abs_diff(right), top.abs_diff(bottom));
         self.element(&format!("<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" {paint}/>"));
         Ok(())
     }
 
-    fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, path: I, style: &S) -> Drawn {
+    fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        path: I,
+        style: &S,
+    ) -> Drawn {
         if style.color().alpha == 0.0 {
             return Ok(());
         }
@@ -148,7 +156,11 @@ impl DrawingBackend for Svg<'_> {
         Ok(())
     }
 
-    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, corners: I, style: &S) -> Drawn {
+    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        corners: I,
+        style: &S,
+    ) -> Drawn {
         if style.color().alpha == 0.0 {
             return Ok(());
         }
@@ -174,7 +186,8 @@ impl DrawingBackend for Svg<'_> {
         if fill {
             // A stroke without length that has a round end.
             let paint = self.paint("stroke", style.color());
-            let strokes = self.strokes(format!("{paint} stroke-width=\"{}\" stroke-linecap=\"round\"", 2 * radius));
+            let strokes =
+                self.strokes(format!("{paint} stroke-width=\"{}\" stroke-linecap=\"round\"", 2 * radius));
             let _ = write!(strokes.data, "M{x},{y}h0");
             strokes.end = None;
             return Ok(());
@@ -226,7 +239,9 @@ impl DrawingBackend for Svg<'_> {
             *pixel = Rgba([rgb[0], rgb[1], rgb[2], if rgb == [255; 3] { 0 } else { 255 }]);
         }
         let mut png = Cursor::new(Vec::new());
-        image.write_to(&mut png, ImageFormat::Png).map_err(|error| DrawingErrorKind::FontError(error.into()))?;
+        image
+            .write_to(&mut png, ImageFormat::Png)
+            .map_err(|error| DrawingErrorKind::FontError(error.into()))?;
         let data = STANDARD.encode(png.into_inner());
         self.element(&format!(
             "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" style=\"image-rendering: pixelated\" href=\"data:image/png;base64,{data}\"/>"

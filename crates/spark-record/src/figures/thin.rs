@@ -11,7 +11,8 @@ pub(super) fn thinned(points: Vec<(f64, f64)>, columns: usize) -> Vec<(f64, f64)
     let mut kept = Vec::with_capacity(4 * columns);
     for stretch in points.chunks(points.len().div_ceil(columns)) {
         let by_height = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
-        let place = |point: Option<&(f64, f64)>| point.and_then(|point| stretch.iter().position(|one| one == point));
+        let place =
+            |point: Option<&(f64, f64)>| point.and_then(|point| stretch.iter().position(|one| one == point));
         let low = place(stretch.iter().min_by(by_height));
         let high = place(stretch.iter().max_by(by_height));
         let mut places = vec![0, low.unwrap_or(0), high.unwrap_or(0), stretch.len() - 1];
@@ -28,7 +29,8 @@ mod tests {
 
     #[test]
     fn peaks_and_ends_stay() {
-        let mut points: Vec<(f64, f64)> = (0..100_000).map(|x| (f64::from(x), (f64::from(x) / 500.0).sin())).collect();
+        let mut points: Vec<(f64, f64)> =
+            (0..100_000).map(|x| (f64::from(x), (f64::from(x) / 500.0).sin())).collect();
         points[54_321].1 = 9.0;
         points[12_345].1 = -9.0;
         let few = thinned(points.clone(), 500);

@@ -82,7 +82,8 @@ impl Counts {
     /// nothing of one another (Golomb & Rinzel, *Clustering in globally coupled inhibitory neurons*, 1994). `None` where no
     /// unit's counts vary.
     pub fn synchrony(&self) -> Option<f64> {
-        let variance = |unit: usize| moments(self.of(unit).iter().map(|count| f64::from(*count))).map(|(_, var)| var);
+        let variance =
+            |unit: usize| moments(self.of(unit).iter().map(|count| f64::from(*count))).map(|(_, var)| var);
         let own = mean((0..self.units).filter_map(variance)).filter(|own| *own > 0.0)?;
         let (_, common) = moments(self.sums().into_iter().map(|sum| sum / self.units as f64))?;
         Some((common / own).sqrt())
@@ -102,9 +103,15 @@ impl Counts {
 
 /// Values less their mean, of length one; NaN where they do not vary.
 fn standardised(values: &[f32]) -> Vec<f32> {
-    let Some((mean, variance)) = moments(values.iter().map(|value| f64::from(*value))) else { return Vec::new() };
+    let Some((mean, variance)) = moments(values.iter().map(|value| f64::from(*value))) else {
+        return Vec::new();
+    };
     let length = (variance * values.len() as f64).sqrt();
-    values.iter().map(|value| ((f64::from(*value) - mean) / length) as f32).map(|v| if length > 0.0 { v } else { f32::NAN }).collect()
+    values
+        .iter()
+        .map(|value| ((f64::from(*value) - mean) / length) as f32)
+        .map(|v| if length > 0.0 { v } else { f32::NAN })
+        .collect()
 }
 
 /// Pearson's correlation of two lists of numbers of one length; `None` where one of them does not vary.
@@ -135,12 +142,17 @@ mod tests {
 
     #[test]
     fn correlations_by_hand() {
-        let counts = counts(&[&[1.0, 0.0, 1.0, 0.0], &[0.0, 2.0, 0.0, 2.0], &[1.0, 1.0, 0.0, 0.0], &[3.0; 4]]);
+        let counts =
+            counts(&[&[1.0, 0.0, 1.0, 0.0], &[0.0, 2.0, 0.0, 2.0], &[1.0, 1.0, 0.0, 0.0], &[3.0; 4]]);
         let matrix = counts.correlations(&[0, 1, 2, 3]);
-        assert_eq!(matrix[..4].iter().map(|v| v.to_bits()).take(3).collect::<Vec<_>>(), [1.0_f32, -1.0, 0.0].map(f32::to_bits));
+        assert_eq!(
+            matrix[..4].iter().map(|v| v.to_bits()).take(3).collect::<Vec<_>>(),
+            [1.0_f32, -1.0, 0.0].map(f32::to_bits)
+        );
         assert!(matrix[3].is_nan() && matrix[15].is_nan());
         for (row, column) in [(0, 1), (0, 2), (1, 2)] {
-            let lists = [row, column].map(|unit| counts.of(unit).iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
+            let lists =
+                [row, column].map(|unit| counts.of(unit).iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
             let by_pair = correlation(&lists[0], &lists[1]).unwrap();
             assert!((f64::from(matrix[4 * row + column]) - by_pair).abs() < 1e-6);
         }

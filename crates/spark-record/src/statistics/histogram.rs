@@ -1,6 +1,7 @@
 //! Histograms.
 
-/// Bins at most.
+/// Bins at least and at most.
+const LEAST: usize = 10;
 const MOST: usize = 60;
 
 /// How many values fall between neighbouring edges.
@@ -37,7 +38,7 @@ impl Histogram {
     }
 
     /// Edges of equal distance that suit values, by the rule of Freedman & Diaconis, *On the histogram as a density
-    /// estimator*, 1981: a width of 2·(q₇₅ − q₂₅) / n^⅓, and between 5 and 60 bins. Two edges where there is no finite
+    /// estimator*, 1981: a width of 2·(q₇₅ − q₂₅) / n^⅓, and between 10 and 60 bins. Two edges where there is no finite
     /// value.
     ///
     /// # Examples
@@ -52,11 +53,15 @@ impl Histogram {
         let mut sorted: Vec<f64> = values.into_iter().filter(|value| value.abs() < 1e300).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let (Some(low), Some(high)) = (sorted.first(), sorted.last()) else { return vec![0.0, 1.0] };
-        let (low, high) = if low < high { (*low, *high) } else { (low - 0.5, high + 0.5) };
+        if low == high {
+            // What cannot be negative does not seem to be.
+            let low = if *low >= 0.0 { (low - 0.5).max(0.0) } else { low - 0.5 };
+            return spread(low, high + 0.5, LEAST);
+        }
         let quantile = |part: f64| sorted[(part * (sorted.len() - 1) as f64) as usize];
         let width = 2.0 * (quantile(0.75) - quantile(0.25)) / (sorted.len() as f64).cbrt();
         let bins = if width > 0.0 { ((high - low) / width).ceil().min(MOST as f64) as usize } else { 20 };
-        spread(low, high, bins.clamp(5, MOST))
+        spread(*low, *high, bins.clamp(LEAST, MOST))
     }
 
     /// Edges of equal ratio from the lowest to the highest value above zero, eight for each factor of ten. Two edges where
@@ -77,7 +82,7 @@ impl Histogram {
             return vec![0.1, 1.0];
         }
         let (low, high) = if low < high { (low, high) } else { (low / 1.5, high * 1.5) };
-        let bins = (8.0 * (high / low).log10()).ceil().clamp(5.0, MOST as f64) as usize;
+        let bins = (8.0 * (high / low).log10()).ceil().clamp(LEAST as f64, MOST as f64) as usize;
         let mut edges: Vec<f64> = spread(low.ln(), high.ln(), bins).into_iter().map(f64::exp).collect();
         // Rounding must not leave out the values at the ends.
         (edges[0], edges[bins]) = (low, high);
@@ -92,7 +97,9 @@ impl Histogram {
 
 fn spread(low: f64, high: f64, bins: usize) -> Vec<f64> {
     let part = |edge: usize| edge as f64 / bins as f64;
-    (0..=bins).map(|edge| if edge == bins { high } else { low * (1.0 - part(edge)) + high * part(edge) }).collect()
+    (0..=bins)
+        .map(|edge| if edge == bins { high } else { low * (1.0 - part(edge)) + high * part(edge) })
+        .collect()
 }
 
 #[cfg(test)]

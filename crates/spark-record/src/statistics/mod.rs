@@ -14,6 +14,8 @@ pub use counts::{Counts, correlation};
 pub use histogram::Histogram;
 pub use intervals::{cv, cv2, local_variation};
 pub use spectrum::{Spectrum, welch};
+#[cfg(test)]
+pub(crate) use trains::tests as trains_tests;
 pub use trains::{SpikeTrains, Stretch};
 
 /// The mean of numbers; `None` where there are none.

@@ -43,7 +43,8 @@ pub fn welch(values: &[f64], rate: f64, length: usize) -> Option<Spectrum> {
     for stretch in 0..stretches {
         let part = &values[stretch * length / 2..][..length];
         let mean = part.iter().sum::<f64>() / length as f64;
-        let mut signal: Vec<(f64, f64)> = part.iter().zip(&window).map(|(v, w)| ((v - mean) * w, 0.0)).collect();
+        let mut signal: Vec<(f64, f64)> =
+            part.iter().zip(&window).map(|(v, w)| ((v - mean) * w, 0.0)).collect();
         transform(&mut signal);
         for (place, (sum, (re, im))) in density.iter_mut().zip(&signal).enumerate() {
             // Every frequency stands for its negative as well, but for the two that have none.

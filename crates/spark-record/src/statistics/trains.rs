@@ -76,7 +76,9 @@ impl SpikeTrains {
             let end = *step as f64 * recording.dt;
             match stretches.last_mut() {
                 Some(stretch) if before == step.checked_sub(stride) => stretch.end = end,
-                _ => stretches.push(Stretch { start: step.saturating_sub(stride) as f64 * recording.dt, end }),
+                _ => {
+                    stretches.push(Stretch { start: step.saturating_sub(stride) as f64 * recording.dt, end })
+                }
             }
             before = Some(*step);
         }
@@ -115,7 +117,7 @@ impl SpikeTrains {
         self.trains.iter().map(|train| train.len() as f64 * per).collect()
     }
 
-    /// The mean rate of the units over time: the middle of each bin in ms and the rate in Hz.
+    /// The mean rate of the units over time: when each bin begins and ends, in ms, and the rate in Hz.
     ///
     /// * `bin`: width in ms. The last bin of a stretch ends with it, and may be shorter.
     ///
@@ -124,9 +126,9 @@ impl SpikeTrains {
     /// use spark_record::statistics::SpikeTrains;
     ///
     /// let trains = SpikeTrains::new(2, 0.0, 20.0, [(1.0, 0), (2.0, 1), (9.0, 0)]);
-    /// assert_eq!(trains.rate_over_time(10.0), [(5.0, 150.0), (15.0, 0.0)]);
+    /// assert_eq!(trains.rate_over_time(10.0), [(0.0, 10.0, 150.0), (10.0, 20.0, 0.0)]);
     /// ```
-    pub fn rate_over_time(&self, bin: f64) -> Vec<(f64, f64)> {
+    pub fn rate_over_time(&self, bin: f64) -> Vec<(f64, f64, f64)> {
         let per_unit = 1000.0 / self.units().max(1) as f64;
         let mut rates = Vec::new();
         for stretch in &self.stretches {
@@ -140,7 +142,7 @@ impl SpikeTrains {
             rates.extend(counts.into_iter().enumerate().map(|(at, count)| {
                 let from = stretch.start + at as f64 * bin;
                 let to = (from + bin).min(stretch.end);
-                ((from + to) / 2.0, share * count as f64 * per_unit / (to - from))
+                (from, to, share * count as f64 * per_unit / (to - from))
             }));
         }
         rates
@@ -148,6 +150,23 @@ impl SpikeTrains {
 
     fn duration(&self) -> f64 {
         self.stretches.iter().map(Stretch::duration).sum()
+    }
+
+    /// A width of bins that suits the time and the number of spikes: about 200 bins, 1, 2 or 5 times a power of ten in ms,
+    /// no shorter than 1 ms.
+    ///
+    /// # Examples
+    /// ```
+    /// use spark_record::statistics::SpikeTrains;
+    ///
+    /// assert_eq!(SpikeTrains::new(1, 0.0, 100.0, []).bin(), 1.0);
+    /// assert_eq!(SpikeTrains::new(1, 0.0, 10_000.0, []).bin(), 50.0);
+    /// ```
+    pub fn bin(&self) -> f64 {
+        let rough = self.duration() / 200.0;
+        let power = 10_f64.powf(rough.max(1.0).log10().floor());
+        let widths = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
+        widths.into_iter().find(|width| *width >= rough * 0.999).unwrap_or(1.0)
     }
 
     /// The intervals between a unit's spikes in ms, in their order; none across a gap.
@@ -173,7 +192,8 @@ impl SpikeTrains {
     ///
     /// * `bin`: width in ms.
     pub fn counts(&self, bin: f64) -> Counts {
-        let bins_of: Vec<usize> = self.stretches.iter().map(|s| bins(s.duration() / bin + 1e-9, f64::floor)).collect();
+        let bins_of: Vec<usize> =
+            self.stretches.iter().map(|s| bins(s.duration() / bin + 1e-9, f64::floor)).collect();
         let all = bins_of.iter().sum();
         let mut counts = Counts::zeros(self.units(), all, bin);
         let mut first = 0;
@@ -257,8 +277,12 @@ pub(crate) mod tests {
     #[test]
     fn a_gap_is_no_interval_and_no_time() {
         let steps: Vec<u64> = (1..=10).chain(101..=110).collect();
-        let trains = SpikeTrains::of(&raster(9, steps, 1, &[(2, 8), (6, 8), (101, 8), (103, 8), (110, 8)])).unwrap();
-        assert_eq!(trains.stretches(), [Stretch { start: 0.0, end: 5.0 }, Stretch { start: 50.0, end: 55.0 }]);
+        let trains =
+            SpikeTrains::of(&raster(9, steps, 1, &[(2, 8), (6, 8), (101, 8), (103, 8), (110, 8)])).unwrap();
+        assert_eq!(
+            trains.stretches(),
+            [Stretch { start: 0.0, end: 5.0 }, Stretch { start: 50.0, end: 55.0 }]
+        );
         assert_eq!(trains.intervals(8), [2.0, 1.0, 3.5]);
         assert_eq!(trains.rates()[8], 500.0);
         assert_eq!(trains.span(), (0.0, 55.0));
@@ -272,7 +296,7 @@ pub(crate) mod tests {
         let trains = SpikeTrains::of(&raster(1, vec![4, 8, 12, 16], 4, &[(4, 0), (12, 0)])).unwrap();
         assert_eq!(trains.stretches(), [Stretch { start: 0.0, end: 8.0 }]);
         assert_eq!(trains.rates(), [1000.0]);
-        assert_eq!(trains.rate_over_time(8.0), [(4.0, 1000.0)]);
+        assert_eq!(trains.rate_over_time(8.0), [(0.0, 8.0, 1000.0)]);
     }
 
     #[test]
@@ -281,9 +305,9 @@ pub(crate) mod tests {
         let trains = SpikeTrains::of(&raster(3, (1..=200).collect(), 1, &spikes)).unwrap();
         for bin in [0.5, 1.0, 2.5, 50.0] {
             let counts = trains.counts(bin);
-            let all: f64 = (0..3).flat_map(|unit| counts.of(unit).to_vec()).sum();
+            let all: f32 = (0..3).flat_map(|unit| counts.of(unit).to_vec()).sum();
             assert_eq!((all, counts.bins()), (200.0, (100.0 / bin) as usize));
-            let rate = mean(trains.rate_over_time(bin).into_iter().map(|point| point.1)).unwrap();
+            let rate = mean(trains.rate_over_time(bin).into_iter().map(|bin| bin.2)).unwrap();
             assert!((rate - 2000.0 / 3.0).abs() < 1e-6, "{rate}");
         }
     }
