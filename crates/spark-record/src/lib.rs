@@ -5,8 +5,10 @@
 
 mod chart;
 mod raster;
+mod recorder;
 mod window;
 
 pub use chart::{Chart, ChartError, Figure, Series};
 pub use raster::{Panel, Raster, Stack};
+pub use recorder::{Grouping, Measurement, Preset, Probe, Recorder, Trigger, Units, UnknownPreset, validate};
 pub use window::{Recording, Rows, Statistic, Stream, StreamKind, Window};

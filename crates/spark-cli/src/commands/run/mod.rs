@@ -201,7 +201,7 @@ fn advance(
 ) -> Result<(usize, f64)> {
     let start = Instant::now();
     let before = (place * plan.steps) as u64;
-    let steps = simulation.run(plan.steps, |done| {
+    let steps = simulation.run(plan.steps, |done, _| {
         if done.is_multiple_of(64) && (place > 0 || start.elapsed() > PATIENCE) {
             bar.set_position(before + done as u64);
         }
