@@ -2,13 +2,19 @@
 //!
 //! [`Stream`] names what is recorded and [`Window`] is a stretch of it. [`Chart`] draws curves to SVG or PNG: the
 //! learning curves of `spark train`. A [`Raster`] shows spikes over time, and a [`Stack`] puts both below one another.
+//! [`RunWriter`] keeps what was recorded in a run's folder, and [`RunReader`] reads it.
 
 mod chart;
 mod raster;
 mod recorder;
+mod store;
 mod window;
 
 pub use chart::{Chart, ChartError, Figure, Series};
 pub use raster::{Panel, Raster, Stack};
 pub use recorder::{Grouping, Measurement, Preset, Probe, Recorder, Trigger, Units, UnknownPreset, validate};
+pub use store::{
+    MeasurementInfo, RUN_FORMAT, RunAbout, RunEntry, RunEvent, RunPaths, RunReader, RunRecord, RunWriter,
+    Scalar, Status, StoreError, Tag, Warning, WindowInfo, runs_in,
+};
 pub use window::{Recording, Rows, Statistic, Stream, StreamKind, Window};

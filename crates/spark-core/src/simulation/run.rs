@@ -111,7 +111,7 @@ impl Simulation {
     pub fn run(
         &mut self,
         steps: usize,
-        mut go_on: impl FnMut(usize, &dyn Instance) -> bool,
+        mut go_on: impl FnMut(usize, &mut dyn Instance) -> bool,
     ) -> Result<usize, SimulationError> {
         if let Some(found) = self.drives.steps().filter(|found| *found < steps) {
             return Err(SimulationError::Short { found, expected: steps });
@@ -129,7 +129,7 @@ impl Simulation {
                 plane.see(self.instance.as_ref())?;
             }
             self.steps += 1;
-            if !go_on(self.steps, self.instance.as_ref()) {
+            if !go_on(self.steps, self.instance.as_mut()) {
                 break;
             }
         }
