@@ -15,6 +15,7 @@ pub mod list;
 mod model;
 pub mod new;
 pub mod predict;
+pub mod record;
 pub mod run;
 pub mod schema;
 pub mod train;

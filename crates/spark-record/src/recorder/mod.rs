@@ -136,6 +136,7 @@ impl Recorder {
     ) {
         let sights: Vec<Sight> =
             instance.sights().into_iter().filter(|sight| !sight.address.contains('>')).collect();
+        let before = problems.list().len();
         let mut found = Vec::new();
         for (at, probe) in config.probes.iter().enumerate() {
             let path = format!("{}.probes[{at}]", config.name);
@@ -148,7 +149,6 @@ impl Recorder {
                 }
             }
         }
-        let before = problems.list().len();
         let watches = config.trigger.conditions().into_iter().filter_map(|condition| {
             Watch::new(condition, instance, &sights, here, self.dt, &config.name, problems)
         });

@@ -3,7 +3,9 @@
 use anyhow::Result;
 use serde_json::{Map, json};
 use spark::core::component::Instance;
-use spark::record::{Measurement as Recorded, Preset, Probe, Recorder, StreamKind, Units};
+use spark::record::{
+    Measurement as Recorded, Preset, Probe, Recorder, RunAbout, RunWriter, Status, StreamKind, Units,
+};
 use std::time::Instant;
 
 use super::brains::{Neuron, at};
@@ -54,8 +56,8 @@ fn summary(bench: &Bench, neuron: fn(usize) -> Neuron) -> Result<Measurement> {
     measure(bench, neuron(UNITS), Preset::Summary.measurement())
 }
 
-/// Times stretches of steps with and without recording in turn, so that whatever else the machine does is met by
-/// both.
+/// Times stretches of steps with and without recording, into the folder of a run, in turn, so that whatever else the
+/// machine does is met by both.
 fn measure(bench: &Bench, neuron: Neuron, recorded: Recorded) -> Result<Measurement> {
     let device = &bench.device;
     let inputs = neuron.inputs(device);
@@ -63,6 +65,8 @@ fn measure(bench: &Bench, neuron: Neuron, recorded: Recorded) -> Result<Measurem
     let mut plain = neuron.build(scale, device)?;
     let mut watched = neuron.build(scale, device)?;
     let mut recorder = Recorder::new(&[recorded], &mut watched, 0, 1.0, device)?;
+    let folder = std::env::temp_dir().join(format!("spark-bench-{}", std::process::id()));
+    let writer = RunWriter::create(&folder, RunAbout::new("bench"), true)?;
     let (mut step, mut bytes) = (0, 0_usize);
     let mut times = [Vec::new(), Vec::new()];
     for run in 0..=bench.runs.max(1) {
@@ -71,6 +75,7 @@ fn measure(bench: &Bench, neuron: Neuron, recorded: Recorded) -> Result<Measurem
             watched.step(at(&inputs, step))?;
             for window in recorder.see(&watched) {
                 bytes += window.rows.iter().map(|rows| rows.data.bytes().len()).sum::<usize>();
+                writer.window(window)?;
             }
         }
         device.sync()?;
@@ -88,6 +93,8 @@ fn measure(bench: &Bench, neuron: Neuron, recorded: Recorded) -> Result<Measurem
         }
         step += STEPS;
     }
+    writer.finish(Status::Finished)?;
+    std::fs::remove_dir_all(&folder)?;
     let mut overheads: Vec<f64> =
         times[0].iter().zip(&times[1]).map(|(ours, baseline)| 100.0 * (ours / baseline - 1.0)).collect();
     let [ours, baseline] = times.map(|mut times| median(&mut times));
