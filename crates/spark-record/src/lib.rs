@@ -1,6 +1,8 @@
 //! What happens inside a running network: recorded, kept in a run folder, looked at as pictures.
 //!
-//! [`Stream`] names what is recorded and [`Window`] is a stretch of it. [`Chart`] draws curves to SVG or PNG: the
+//! A [`Recorder`] looks into a model while it runs, as [`Measurement`]s say: [`Probe`]s by address, and a [`Trigger`].
+//! [`Stream`] names what is recorded and [`Window`] is a stretch of it; [`record_layers`] makes windows of a batch that
+//! a trained network saw. [`Chart`] draws curves to SVG or PNG: the
 //! learning curves of `spark train`. A [`Raster`] shows spikes over time, and a [`Stack`] puts both below one another.
 //! [`RunWriter`] keeps what was recorded in a run's folder, and [`RunReader`] reads it.
 
@@ -12,7 +14,9 @@ mod window;
 
 pub use chart::{Chart, ChartError, Figure, Series};
 pub use raster::{Panel, Raster, Stack};
-pub use recorder::{Grouping, Measurement, Preset, Probe, Recorder, Trigger, Units, UnknownPreset, validate};
+pub use recorder::{
+    Grouping, Measurement, Preset, Probe, Recorder, Trigger, Units, UnknownPreset, record_layers, validate,
+};
 pub use store::{
     MeasurementInfo, RUN_FORMAT, RunAbout, RunEntry, RunEvent, RunPaths, RunReader, RunRecord, RunWriter,
     Scalar, Status, StoreError, Tag, Warning, WindowInfo, runs_in,

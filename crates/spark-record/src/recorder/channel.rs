@@ -248,6 +248,6 @@ fn pack(seen: &Seen<'_>, stream: &Stream, bytes: &mut Vec<u8>) {
 }
 
 /// Up to eight spikes as bits.
-fn byte(spikes: &[f32]) -> u8 {
+pub(super) fn byte(spikes: &[f32]) -> u8 {
     spikes.iter().enumerate().fold(0, |byte, (bit, spike)| byte | u8::from(*spike != 0.0) << bit)
 }

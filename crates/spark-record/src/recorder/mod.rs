@@ -3,6 +3,7 @@
 mod channel;
 mod condition;
 mod expression;
+mod layers;
 mod measurement;
 mod probe;
 mod seen;
@@ -22,6 +23,7 @@ use crate::window::{Rows, Stream, Window};
 use channel::Channel;
 use condition::Watch;
 
+pub use layers::record_layers;
 pub use measurement::{Grouping, Measurement, Preset, UnknownPreset, validate};
 pub use probe::{Probe, Units};
 pub use trigger::Trigger;
