@@ -53,7 +53,7 @@ fn main() -> Result<()> {
 
     let record = Record { outputs: true, planes: Vec::new() };
     let mut simulation = Simulation::new(&model, drives, &record, &Context::new("", &device))?;
-    simulation.run(args.steps, |_| true)?;
+    simulation.run(args.steps, |_, _| true)?;
     for part in simulation.activity() {
         match (part.rate, part.mean) {
             (Some(rate), _) => println!("{:<20} {:>4} units  {rate:>7.1} Hz", part.name, part.units),

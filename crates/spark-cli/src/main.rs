@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 use commands::{
-    bench, check, convert, devices, diff, eval, export, import, inspect, list, new, plot, predict, report,
-    run, schema, train,
+    bench, check, convert, devices, diff, eval, export, import, inspect, list, new, plot, predict, record,
+    report, run, schema, train,
 };
 
 #[global_allocator]
@@ -28,6 +28,7 @@ enum Command {
     New(new::Args),
     Check(check::Args),
     Run(Box<run::Args>),
+    Record(record::Args),
     Diff(diff::Args),
     Convert(convert::Args),
     Schema(schema::Args),
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::New(args) => new::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::Diff(args) => Ok(diff::run(&args)),
         Command::Convert(args) => convert::run(&args),
         Command::Schema(args) => schema::run(&args),

@@ -1,10 +1,11 @@
 //! What is recorded: streams of rows, in windows of a run.
 
 use burn::tensor::TensorData;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is kept of a port, a state or a kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamKind {
     /// Values of chosen units: `[rows, units]`, f32.
@@ -21,7 +22,7 @@ pub enum StreamKind {
 }
 
 /// A number that stands for several units, over the steps since the row before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Statistic {
     /// The mean over units and steps.

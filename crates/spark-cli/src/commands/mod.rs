@@ -16,6 +16,7 @@ mod model;
 pub mod new;
 pub mod plot;
 pub mod predict;
+pub mod record;
 pub mod report;
 pub mod run;
 pub mod schema;

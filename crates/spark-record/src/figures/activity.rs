@@ -1,5 +1,6 @@
 //! Spikes of a recording: over time, and as rates.
 
+use super::clock::Clock;
 use super::{Chart, Figure, Raster, Series};
 use crate::Recording;
 use crate::statistics::SpikeTrains;
@@ -30,25 +31,29 @@ use crate::statistics::SpikeTrains;
 pub fn activity(recording: &Recording) -> Figure {
     let Some(trains) = SpikeTrains::of(recording) else { return Figure::default() };
     let stream = recording.stream();
-    let (start, end) = trains.span();
+    let clock = Clock::of(recording);
+    let (start, end) = clock.ends();
+    let notes = [kept(recording), clock.note()];
     let raster = Raster {
         title: stream.name.clone(),
-        note: kept(recording),
+        note: noted(notes),
+        x: clock.name().to_owned(),
         y: if stream.units.is_some() { "recorded unit".to_owned() } else { "unit".to_owned() },
         units: trains.units(),
         start,
         end,
-        spikes: recording.spikes(),
+        spikes: recording.spikes().into_iter().map(|(time, unit)| (clock.at(time), unit)).collect(),
     };
-    Figure::column([raster.into(), rate(&trains).into()])
+    Figure::column([raster.into(), rate(&trains, &clock).into()])
 }
 
 /// The mean rate over time, as columns.
-fn rate(trains: &SpikeTrains) -> Chart {
+fn rate(trains: &SpikeTrains, clock: &Clock) -> Chart {
     let bin = trains.bin();
     let mut points: Vec<(f64, f64)> = Vec::new();
     let mut last = None;
     for (from, to, rate) in trains.rate_over_time(bin) {
+        let (to, from) = (clock.at(to), clock.at(to) - (to - from));
         // Between stretches there is nothing, not the last rate.
         points.extend(last.filter(|last| from - last > 1e-9 * bin).map(|last| (last, 0.0)));
         points.push((from, rate));
@@ -58,9 +63,14 @@ fn rate(trains: &SpikeTrains) -> Chart {
     let series = Series { points, style: super::Style::Bars, ..Series::default() };
     Chart {
         note: format!("mean rate of the units in bins of {bin} ms"),
-        x_range: Some(trains.span()),
-        ..Chart::new("", "time (ms)", "rate (Hz)", vec![series])
+        x_range: Some(clock.ends()),
+        ..Chart::new("", clock.name(), "rate (Hz)", vec![series])
     }
+}
+
+/// What is to be said, without what is empty.
+pub(super) fn noted(notes: impl IntoIterator<Item = String>) -> String {
+    notes.into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// How many of the units of the source are in a recording, where that is not all.

@@ -57,7 +57,11 @@ impl Axis {
 
     /// Exactly from one number to another, the second above the first.
     pub fn spanning(range: Range<f64>) -> Self {
-        let range = if range.start < range.end { range } else { range.start..range.start + 1.0 };
+        let range = if range.start < range.end {
+            range
+        } else {
+            range.start..range.start + 1.0 + 1e-6 * range.start.abs()
+        };
         Self { scale: Scale::Linear, range }
     }
 

@@ -203,18 +203,23 @@ impl Chart {
                 colour.mix(0.2).filled(),
             )])?;
         }
-        let points: Vec<_> = series.points.iter().copied().filter(|(x, y)| self.shows(*x, *y)).collect();
+        let shown = |(x, y): &(f64, f64)| self.shows(*x, *y);
         if matches!(series.style, Style::Line | Style::Marked) {
-            // Piece by piece: at a sharp bend the bitmap backend loses a wide line. Colours that come again are drawn
-            // with gaps.
-            let points = thinned(points.clone(), width);
+            let many = series.points.len() > 2 * width;
             let gaps = place >= CATEGORIES.len() && series.colour.is_none();
-            let wide = if points.len() > 2 * width { 1 } else { 2 };
-            let pieces = points.windows(2).enumerate().filter(|(piece, _)| !gaps || piece % DASH < DASH / 2);
-            chart.draw_series(
-                pieces.map(|(_, pair)| PathElement::new(pair.to_vec(), colour.stroke_width(wide))),
-            )?;
+            // What has no place, such as a loss that is not finite, is a gap.
+            for run in series.points.split(|point| !shown(point)).filter(|run| run.len() > 1) {
+                let columns = (width * run.len()).div_ceil(series.points.len());
+                let points = thinned(run.to_vec(), columns);
+                // Piece by piece: at a sharp bend the bitmap backend loses a wide line. Colours that come again are drawn
+                // with gaps.
+                let pieces = points.windows(2).enumerate();
+                let pieces = pieces.filter(|(piece, _)| !gaps || piece % DASH < DASH / 2);
+                let style = colour.stroke_width(if many { 1 } else { 2 });
+                chart.draw_series(pieces.map(|(_, pair)| PathElement::new(pair.to_vec(), style)))?;
+            }
         }
+        let points: Vec<_> = series.points.iter().copied().filter(shown).collect();
         match series.style {
             Style::Marked => {
                 let few = points.len() <= 200;

@@ -55,7 +55,8 @@ impl ColourScale {
         } else if low < high {
             Self::Sequential(low, high)
         } else {
-            Self::Sequential(low - 0.5, low + 0.5)
+            let pad = 0.5 + 1e-6 * low.abs();
+            Self::Sequential(low - pad, low + pad)
         }
     }
 

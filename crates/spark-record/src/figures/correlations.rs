@@ -70,7 +70,8 @@ pub fn correlations(recording: &Recording) -> Figure {
 pub fn spectra(recordings: &[Recording]) -> Figure {
     let all = trains(recordings);
     let bin = recordings.iter().map(|recording| recording.dt).fold(1.0, f64::max);
-    let mut series: Vec<Series> = all.iter().filter_map(|(name, trains)| spectrum(name, trains, bin)).collect();
+    let mut series: Vec<Series> =
+        all.iter().filter_map(|(name, trains)| spectrum(name, trains, bin)).collect();
     let method = format!("Welch's method, rates in bins of {bin} ms");
     let note = match series.as_mut_slice() {
         [] => "there are too few steps for a spectrum".to_owned(),

@@ -8,6 +8,7 @@
 mod activity;
 mod axis;
 mod chart;
+mod clock;
 mod colours;
 mod correlations;
 mod curves;

@@ -13,13 +13,15 @@ use super::panel::{Drawn, SPACE, headed};
 const MOST: usize = 20_000;
 
 /// A spike raster: one dot for each spike, time from left to right and units from bottom to top. Where there are too many,
-/// each pixel is the darker the more spikes fall on it, and a note says so.
+/// each pixel is the stronger the more spikes fall on it, and a note says so.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Raster {
     /// Title above it.
     pub title: String,
     /// What else is to be known, below the title.
     pub note: String,
+    /// Name and unit of the horizontal axis, `time (ms)` where it is empty.
+    pub x: String,
     /// Name of the vertical axis, `unit` where it is empty.
     pub y: String,
     /// Number of units.
@@ -52,7 +54,7 @@ impl Raster {
         B: DrawingBackend<ErrorType: 'static>,
     {
         let dense = self.shown().nth(MOST).is_some();
-        let counted = if dense { "each pixel is the darker the more spikes fall on it" } else { "" };
+        let counted = if dense { "each pixel is the stronger the more spikes fall on it" } else { "" };
         let notes = [self.note.as_str(), counted].into_iter().filter(|note| !note.is_empty());
         let area = headed(area, &self.title, &notes.collect::<Vec<_>>().join("; "))?;
         let top = self.units.max(1) as f64 - 0.5;
@@ -73,7 +75,12 @@ impl Raster {
             );
             plot.strip_coord_spec().draw(&image.ok_or("no room for the spikes")?)?;
         }
-        mesh(&mut chart, "time (ms)", if self.y.is_empty() { "unit" } else { &self.y }, area.dim_in_pixel())?;
+        mesh(
+            &mut chart,
+            if self.x.is_empty() { "time (ms)" } else { &self.x },
+            if self.y.is_empty() { "unit" } else { &self.y },
+            area.dim_in_pixel(),
+        )?;
         if !dense {
             let ink = CATEGORIES[0].filled();
             chart.draw_series(self.shown().map(|(time, unit)| Circle::new((time, unit as f64), 1, ink)))?;

@@ -1,5 +1,5 @@
 //! A plotting backend that writes SVG: bitmaps are embedded, lines and dots of one style share an element, and inside a
-//! page black and white follow the colours of the page.
+//! page black, white and blue follow the colours of the page.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -78,6 +78,8 @@ impl<'a> Svg<'a> {
         match (self.place, colour.rgb) {
             (Place::Page, (0, 0, 0)) => "currentColor".to_owned(),
             (Place::Page, (255, 255, 255)) => "var(--paper, #fff)".to_owned(),
+            // On dark ground a page may have a brighter blue.
+            (Place::Page, (0, 114, 178)) => "var(--blue, #0072b2)".to_owned(),
             _ => format!("#{red:02x}{green:02x}{blue:02x}"),
         }
     }

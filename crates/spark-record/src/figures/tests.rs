@@ -119,5 +119,5 @@ fn a_large_raster_is_a_small_file() {
     let recording = recording(StreamKind::Raster, vec![1024], steps, &numbers, 0.1);
     let svg = activity(&recording).svg().unwrap();
     assert!(svg.len() < 2_000_000, "{} bytes", svg.len());
-    assert!(svg.contains("each pixel is the darker the more spikes fall on it"));
+    assert!(svg.contains("each pixel is the stronger the more spikes fall on it"));
 }

@@ -1,6 +1,7 @@
 //! Values of units over time.
 
-use super::activity::kept;
+use super::activity::{kept, noted};
+use super::clock::Clock;
 use super::{Chart, Figure, Line, Series, Style};
 use crate::{Recording, StreamKind};
 
@@ -17,15 +18,27 @@ pub fn traces(recording: &Recording, spikes: Option<&Recording>, threshold: Opti
         return Figure::default();
     }
     let (times, shown) = (recording.times(), stream.kept_units().min(MOST));
+    let clock = Clock::of(recording);
     let columns = (0..shown).map(|place| recording.column(place));
-    let curve = |values: Vec<f32>| times.iter().copied().zip(values.into_iter().map(f64::from)).collect();
+    let steps = &recording.rows.steps;
+    let curve = |values: Vec<f32>| {
+        let mut points = Vec::with_capacity(values.len());
+        for (place, (time, value)) in times.iter().zip(values).enumerate() {
+            // No line goes across a gap.
+            if place > 0 && steps[place] != steps[place - 1] + stream.stride {
+                points.push((clock.at(*time), f64::NAN));
+            }
+            points.push((clock.at(*time), f64::from(value)));
+        }
+        points
+    };
     let curves: Vec<Vec<(f64, f64)>> = columns.map(curve).collect();
     let values = curves.iter().flatten().map(|point| point.1).chain(threshold.iter().map(|line| line.at));
     let top = values.filter(|value| value.is_finite()).fold(f64::NEG_INFINITY, f64::max);
     let marks: Vec<Series> = spikes.map_or(Vec::new(), |raster| {
         let marks = (0..shown).map(|place| spikes_of(raster, recording.unit(place), &times));
         let at = |(place, times): (usize, Vec<f64>)| Series {
-            points: times.into_iter().map(|time| (time, top)).collect(),
+            points: times.into_iter().map(|time| (clock.at(time), top)).collect(),
             style: Style::Ticks,
             colour: Some(place),
             ..Series::default()
@@ -34,18 +47,17 @@ pub fn traces(recording: &Recording, spikes: Option<&Recording>, threshold: Opti
     });
     let name = |place: usize| format!("unit {}", recording.unit(place));
     let lines = curves.into_iter().enumerate().map(|(place, points)| Series::line(&name(place), points));
-    let mut notes = vec![kept(recording)];
+    let mut notes = vec![kept(recording), clock.note()];
     if shown < stream.kept_units() {
         notes.push(format!("the first {shown} are drawn"));
     }
     if marks.iter().any(|series| !series.points.is_empty()) {
         notes.push("marks above are spikes".to_owned());
     }
-    notes.retain(|note| !note.is_empty());
     let chart = Chart {
-        note: notes.join("; "),
+        note: noted(notes),
         lines: threshold.into_iter().collect(),
-        ..Chart::new(&stream.name, "time (ms)", &quantity(recording), lines.chain(marks).collect())
+        ..Chart::new(&stream.name, clock.name(), &quantity(recording), lines.chain(marks).collect())
     };
     Figure::column([chart.into()])
 }

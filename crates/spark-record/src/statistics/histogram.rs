@@ -55,8 +55,9 @@ impl Histogram {
         let (Some(low), Some(high)) = (sorted.first(), sorted.last()) else { return vec![0.0, 1.0] };
         if low == high {
             // What cannot be negative does not seem to be.
-            let low = if *low >= 0.0 { (low - 0.5).max(0.0) } else { low - 0.5 };
-            return spread(low, high + 0.5, LEAST);
+            let pad = 0.5 + 1e-6 * high.abs();
+            let low = if *low >= 0.0 { (low - pad).max(0.0) } else { low - pad };
+            return spread(low, high + pad, LEAST);
         }
         let quantile = |part: f64| sorted[(part * (sorted.len() - 1) as f64) as usize];
         let width = 2.0 * (quantile(0.75) - quantile(0.25)) / (sorted.len() as f64).cbrt();

@@ -14,6 +14,7 @@ pub use counts::{Counts, correlation};
 pub use histogram::Histogram;
 pub use intervals::{cv, cv2, local_variation};
 pub use spectrum::{Spectrum, welch};
+pub(crate) use trains::stretches;
 #[cfg(test)]
 pub(crate) use trains::tests as trains_tests;
 pub use trains::{SpikeTrains, Stretch};

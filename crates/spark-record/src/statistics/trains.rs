@@ -69,20 +69,11 @@ impl SpikeTrains {
                 train.push(time);
             }
         }
-        let stride = stream.stride.max(1);
-        let mut stretches: Vec<Stretch> = Vec::new();
-        let mut before = None;
-        for step in &recording.rows.steps {
-            let end = *step as f64 * recording.dt;
-            match stretches.last_mut() {
-                Some(stretch) if before == step.checked_sub(stride) => stretch.end = end,
-                _ => {
-                    stretches.push(Stretch { start: step.saturating_sub(stride) as f64 * recording.dt, end })
-                }
-            }
-            before = Some(*step);
-        }
-        Some(Self { trains, stretches, observed: recording.len() as f64 * recording.dt })
+        Some(Self {
+            trains,
+            stretches: stretches(recording),
+            observed: recording.len() as f64 * recording.dt,
+        })
     }
 
     /// Number of units.
@@ -225,6 +216,22 @@ impl SpikeTrains {
         let counts = self.counts(bin);
         mean((0..self.units()).filter_map(|unit| counts.fano(unit)))
     }
+}
+
+/// The time that a recording covers, without its gaps.
+pub(crate) fn stretches(recording: &Recording) -> Vec<Stretch> {
+    let stride = recording.stream().stride.max(1);
+    let mut stretches: Vec<Stretch> = Vec::new();
+    let mut before = None;
+    for step in &recording.rows.steps {
+        let end = *step as f64 * recording.dt;
+        match stretches.last_mut() {
+            Some(stretch) if before == step.checked_sub(stride) => stretch.end = end,
+            _ => stretches.push(Stretch { start: step.saturating_sub(stride) as f64 * recording.dt, end }),
+        }
+        before = Some(*step);
+    }
+    stretches
 }
 
 /// The spikes in a stretch. A spike that ends a step belongs to the stretch that the step ends.

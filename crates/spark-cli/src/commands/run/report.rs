@@ -93,7 +93,9 @@ impl Outcome {
         }
         if self.diverged.is_none() {
             let metadata = [("dt".to_owned(), self.dt.to_string())].into();
-            TensorFile { metadata, tensors }.write(&path.join(OUTPUTS))?;
+            if !tensors.is_empty() {
+                TensorFile { metadata, tensors }.write(&path.join(OUTPUTS))?;
+            }
             let context = Context::new("", &Device::flex()); // For its seed alone.
             let instance = simulation.instance();
             Snapshot::of(&variant.model, instance, 1, self.steps as u64, &context)
