@@ -232,10 +232,7 @@ pub fn plot(kind: PlotKind, runs: &[RunReader], selection: &Selection) -> Result
 fn nothing(kind: PlotKind, run: &RunReader, selection: &Selection) -> Result<PlotError, StoreError> {
     let measured = run.measurements().into_iter().flat_map(|measurement| {
         let name = measurement.name;
-        measurement
-            .streams
-            .into_iter()
-            .map(move |stream| format!("{} {name}/{}", kind_name(stream.kind), stream.name))
+        measurement.streams.into_iter().map(move |stream| format!("{} {name}/{}", stream.kind, stream.name))
     });
     let scalars = run.scalar_names()?.into_iter().map(|name| format!("scalar {name}"));
     let model = run.paths().model().is_file().then(|| "a model file".to_owned());
@@ -251,17 +248,6 @@ fn nothing(kind: PlotKind, run: &RunReader, selection: &Selection) -> Result<Plo
     let selected = selects && (kind == PlotKind::Curves || run.measurements().iter().any(of_kind));
     let run = run.paths().folder().display().to_string();
     Ok(PlotError::Nothing { run, kind, selected, available })
-}
-
-/// A kind of stream in a word.
-pub(crate) fn kind_name(kind: StreamKind) -> &'static str {
-    match kind {
-        StreamKind::Trace => "trace",
-        StreamKind::Raster => "raster",
-        StreamKind::Summary => "summary",
-        StreamKind::Snapshot => "snapshot",
-        StreamKind::Delta => "delta",
-    }
 }
 
 fn graph(run: &RunReader) -> Plot {
