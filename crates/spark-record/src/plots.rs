@@ -213,6 +213,23 @@ fn wanted(selected: bool) -> &'static str {
 ///
 /// # Errors
 /// When there is nothing of the kind in the run or in what is selected of it, or it cannot be read.
+///
+/// # Examples
+/// ```
+/// use spark_record::plots::{PlotKind, Selection, plot};
+/// use spark_record::{RunAbout, RunReader, RunWriter, Status};
+///
+/// let root = tempfile::tempdir()?;
+/// let run = RunWriter::create(root.path(), RunAbout::new("train"), false)?;
+/// run.scalar("loss", 1, 0.5)?;
+/// run.finish(Status::Finished)?;
+/// let runs = [RunReader::open(root.path())?];
+/// let drawn = plot(PlotKind::Curves, &runs, &Selection::default())?;
+/// assert_eq!((drawn.sources[0].as_str(), drawn.figure().titles()), ("loss", vec!["loss"]));
+/// let nothing = plot(PlotKind::Raster, &runs, &Selection::default()).unwrap_err().to_string();
+/// assert!(nothing.contains("needs a recorded raster: it has scalar loss"), "{nothing}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn plot(kind: PlotKind, runs: &[RunReader], selection: &Selection) -> Result<Plot, PlotError> {
     let [run] = runs else {
         return if kind == PlotKind::Curves {
