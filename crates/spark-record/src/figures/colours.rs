@@ -55,7 +55,7 @@ impl ColourScale {
         } else if low < high {
             Self::Sequential(low, high)
         } else {
-            let pad = 0.5 + 1e-6 * low.abs();
+            let pad = (1e-6 * low.abs()).max(0.5);
             Self::Sequential(low - pad, low + pad)
         }
     }

@@ -55,7 +55,7 @@ impl Histogram {
         let (Some(low), Some(high)) = (sorted.first(), sorted.last()) else { return vec![0.0, 1.0] };
         if low == high {
             // What cannot be negative does not seem to be.
-            let pad = 0.5 + 1e-6 * high.abs();
+            let pad = (1e-6 * high.abs()).max(0.5);
             let low = if *low >= 0.0 { (low - pad).max(0.0) } else { low - pad };
             return spread(low, high + pad, LEAST);
         }
