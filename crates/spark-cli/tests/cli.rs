@@ -2,6 +2,7 @@
 
 mod exchange;
 mod models;
+mod runs;
 
 use assert_cmd::Command;
 use predicates::prelude::*;

@@ -77,8 +77,13 @@ impl RunReader {
     /// # Errors
     /// Those of [`open`](Self::open).
     pub fn refresh(&mut self) -> Result<(), StoreError> {
+        let created = self.record.created;
         self.record = RunRecord::read(&self.paths)?;
         self.problems.clear();
+        if self.record.created != created {
+            // Another run in its place has an index of its own.
+            self.index = None;
+        }
         if self.index.is_none() {
             self.index = match Index::open(&self.paths.index()) {
                 Ok(index) => Some(index),
