@@ -213,6 +213,23 @@ fn wanted(selected: bool) -> &'static str {
 ///
 /// # Errors
 /// When there is nothing of the kind in the run or in what is selected of it, or it cannot be read.
+///
+/// # Examples
+/// ```
+/// use spark_record::plots::{PlotKind, Selection, plot};
+/// use spark_record::{RunAbout, RunReader, RunWriter, Status};
+///
+/// let root = tempfile::tempdir()?;
+/// let run = RunWriter::create(root.path(), RunAbout::new("train"), false)?;
+/// run.scalar("loss", 1, 0.5)?;
+/// run.finish(Status::Finished)?;
+/// let runs = [RunReader::open(root.path())?];
+/// let drawn = plot(PlotKind::Curves, &runs, &Selection::default())?;
+/// assert_eq!((drawn.sources[0].as_str(), drawn.figure().titles()), ("loss", vec!["loss"]));
+/// let nothing = plot(PlotKind::Raster, &runs, &Selection::default()).unwrap_err().to_string();
+/// assert!(nothing.contains("needs a recorded raster: it has scalar loss"), "{nothing}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn plot(kind: PlotKind, runs: &[RunReader], selection: &Selection) -> Result<Plot, PlotError> {
     let [run] = runs else {
         return if kind == PlotKind::Curves {
@@ -232,10 +249,7 @@ pub fn plot(kind: PlotKind, runs: &[RunReader], selection: &Selection) -> Result
 fn nothing(kind: PlotKind, run: &RunReader, selection: &Selection) -> Result<PlotError, StoreError> {
     let measured = run.measurements().into_iter().flat_map(|measurement| {
         let name = measurement.name;
-        measurement
-            .streams
-            .into_iter()
-            .map(move |stream| format!("{} {name}/{}", kind_name(stream.kind), stream.name))
+        measurement.streams.into_iter().map(move |stream| format!("{} {name}/{}", stream.kind, stream.name))
     });
     let scalars = run.scalar_names()?.into_iter().map(|name| format!("scalar {name}"));
     let model = run.paths().model().is_file().then(|| "a model file".to_owned());
@@ -251,17 +265,6 @@ fn nothing(kind: PlotKind, run: &RunReader, selection: &Selection) -> Result<Plo
     let selected = selects && (kind == PlotKind::Curves || run.measurements().iter().any(of_kind));
     let run = run.paths().folder().display().to_string();
     Ok(PlotError::Nothing { run, kind, selected, available })
-}
-
-/// A kind of stream in a word.
-pub(crate) fn kind_name(kind: StreamKind) -> &'static str {
-    match kind {
-        StreamKind::Trace => "trace",
-        StreamKind::Raster => "raster",
-        StreamKind::Summary => "summary",
-        StreamKind::Snapshot => "snapshot",
-        StreamKind::Delta => "delta",
-    }
 }
 
 fn graph(run: &RunReader) -> Plot {

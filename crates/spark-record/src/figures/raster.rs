@@ -88,7 +88,7 @@ impl Raster {
         Ok(())
     }
 
-    /// Pixels, the darker the more spikes are in them.
+    /// Pixels, the stronger the more spikes are in them.
     fn density(&self, (width, height): (u32, u32)) -> Vec<u8> {
         let span = self.span();
         let mut counts = vec![0_u32; width as usize * height as usize];

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::figures::{Figure, escaped};
-use crate::plots::{PlotKind, all, kind_name};
+use crate::plots::{PlotKind, all};
 use crate::{RunReader, Status, StoreError};
 
 /// Rows of a table of events or warnings at most: the first ones and the last ones.
@@ -163,7 +163,7 @@ fn streams(run: &RunReader) -> String {
             rows.push(vec![
                 measurement.name.clone(),
                 stream.name.clone(),
-                kind_name(stream.kind).to_owned(),
+                stream.kind.to_string(),
                 stream.unit.clone().unwrap_or_default(),
                 shape.join(" × "),
                 stream.kept_units().to_string(),
