@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 use commands::{
-    bench, check, convert, devices, diff, eval, export, import, inspect, list, new, predict, record, run,
-    runs, schema, show, train, watch,
+    bench, check, convert, devices, diff, eval, export, import, inspect, list, new, plot, predict, record,
+    report, run, runs, schema, show, train, watch,
 };
 
 #[global_allocator]
@@ -35,6 +35,8 @@ enum Command {
     Train(Box<train::Args>),
     Eval(eval::Args),
     Predict(predict::Args),
+    Plot(plot::Args),
+    Report(report::Args),
     Import(Box<import::Args>),
     Export(export::Args),
     Inspect(inspect::Args),
@@ -62,6 +64,8 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Plot(args) => plot::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Inspect(args) => inspect::run(&args),

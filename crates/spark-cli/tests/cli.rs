@@ -2,6 +2,7 @@
 
 mod exchange;
 mod models;
+mod pictures;
 mod runs;
 
 use assert_cmd::Command;

@@ -2,18 +2,18 @@
 //!
 //! A [`Recorder`] looks into a model while it runs, as [`Measurement`]s say: [`Probe`]s by address, and a [`Trigger`].
 //! [`Stream`] names what is recorded and [`Window`] is a stretch of it; [`record_layers`] makes windows of a batch that
-//! a trained network saw. [`Chart`] draws curves to SVG or PNG: the
-//! learning curves of `spark train`. A [`Raster`] shows spikes over time, and a [`Stack`] puts both below one another.
-//! [`RunWriter`] keeps what was recorded in a run's folder, and [`RunReader`] reads it.
+//! a trained network saw. [`RunWriter`] keeps what was recorded in a run's folder, and [`RunReader`] reads it.
+//! [`statistics`] says in numbers what spikes do, [`figures`] draws recordings as SVG or PNG, [`plots`] knows which
+//! pictures a run has, and [`report`] puts everything that it has into one page.
 
-mod chart;
-mod raster;
+pub mod figures;
+pub mod plots;
 mod recorder;
+pub mod report;
+pub mod statistics;
 mod store;
 mod window;
 
-pub use chart::{Chart, ChartError, Figure, Series};
-pub use raster::{Panel, Raster, Stack};
 pub use recorder::{
     Grouping, Measurement, Preset, Probe, Recorder, Trigger, Units, UnknownPreset, record_layers, validate,
 };

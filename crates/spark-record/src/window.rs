@@ -3,6 +3,7 @@
 use burn::tensor::TensorData;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What is kept of a port, a state or a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +20,18 @@ pub enum StreamKind {
     /// The change of all entries since the row before (the first row: since recording began): `[rows, …shape]`,
     /// f32.
     Delta,
+}
+
+impl fmt::Display for StreamKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Trace => "trace",
+            Self::Raster => "raster",
+            Self::Summary => "summary",
+            Self::Snapshot => "snapshot",
+            Self::Delta => "delta",
+        })
+    }
 }
 
 /// A number that stands for several units, over the steps since the row before.

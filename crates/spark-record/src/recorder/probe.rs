@@ -93,7 +93,7 @@ impl Probe {
         }
         let only = |field: &str, given: bool, kinds: &[StreamKind], problems: &mut Problems| {
             if given && !kinds.contains(&self.record) {
-                let kind = format!("a {} record", name(self.record));
+                let kind = format!("a {} record", self.record);
                 problems.push(format!("{path}.{field}"), kind, format!("{} alone", names(kinds)));
             }
         };
@@ -182,7 +182,7 @@ impl Probe {
         Some(Stream {
             name: match self.record {
                 StreamKind::Trace | StreamKind::Raster => sight.address.clone(),
-                kind => format!("{}#{}", sight.address, name(kind)),
+                kind => format!("{}#{kind}", sight.address),
             },
             address: sight.address.clone(),
             kind: self.record,
@@ -226,16 +226,6 @@ pub(super) fn nearest(address: &str, sights: &[Sight]) -> String {
     }
 }
 
-fn name(kind: StreamKind) -> &'static str {
-    match kind {
-        StreamKind::Trace => "trace",
-        StreamKind::Raster => "raster",
-        StreamKind::Summary => "summary",
-        StreamKind::Snapshot => "snapshot",
-        StreamKind::Delta => "delta",
-    }
-}
-
 fn names(kinds: &[StreamKind]) -> String {
-    kinds.iter().map(|kind| name(*kind)).collect::<Vec<_>>().join(" or ")
+    kinds.iter().map(StreamKind::to_string).collect::<Vec<_>>().join(" or ")
 }
