@@ -38,6 +38,8 @@ fn seconds(text: &str) -> Result<f64, String> {
 const ON_A_LINE: usize = 6;
 /// Lines of a curve, at most.
 const TALLEST: usize = 4;
+/// Lines for a scalar, at least, as long as there are any.
+const LEAST: usize = 3;
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let mut watched = Watched { run: open(&args.run)?, starts: 0, scalars: BTreeMap::new() };
@@ -100,7 +102,9 @@ impl Watched {
         let name = self.run.paths().folder().display();
         let step = self.step().map_or(String::new(), |step| format!("  step {step}"));
         let since = SystemTime::from(about.created).elapsed().unwrap_or_default();
-        format!("{name}  {}  {status}{step}{}  {}", about.kind, self.speed(), duration(since))
+        let total = about.timings.get("total").and_then(|&total| Duration::try_from_secs_f64(total).ok());
+        let time = if status == Status::Running { since } else { total.unwrap_or(since) };
+        format!("{name}  {}  {status}{step}{}  {}", about.kind, self.speed(), duration(time))
     }
 
     /// Steps per second over the last steps of the scalar that is recorded most often.
@@ -177,7 +181,8 @@ fn picture(watched: &Watched, status: Status, width: usize, height: usize) -> Ve
     let scalars = watched.ranked();
     // One row for the head and one for the cursor; a curve has a line of numbers above it.
     let rows = height.saturating_sub(2);
-    let tall = (rows / scalars.len().max(1)).saturating_sub(1).clamp(1, TALLEST);
+    let shown = scalars.len().min(rows / LEAST).max(1);
+    let tall = (rows / shown).saturating_sub(1).clamp(1, TALLEST);
     for (name, scalars) in scalars.iter().take(rows / (tall + 1)) {
         let values: Vec<f64> = scalars.iter().map(|scalar| scalar.value).collect();
         let finite = || values.iter().copied().filter(|value| value.is_finite());

@@ -50,10 +50,10 @@ fn start(folder: &Path, from: u64) -> Child {
         .unwrap()
 }
 
-/// The last step that the process, which is dead, said was written.
-fn written(child: &mut Child) -> Option<u64> {
+/// The steps that the process says are written.
+fn steps_written(child: &mut Child) -> impl Iterator<Item = u64> + use<> {
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    lines.filter_map(|line| line.rsplit_once("written ")?.1.parse().ok()).max()
+    lines.filter_map(|line| line.rsplit_once("written ")?.1.parse().ok())
 }
 
 #[test]
@@ -63,12 +63,14 @@ fn a_run_survives_fifty_kills() {
     let (mut from, mut resumed) = (0, 0);
     for kill in 0..KILLS {
         let mut child = start(&folder, from);
-        // Spread evenly over what it does: starting, going on, recording.
+        let mut steps = steps_written(&mut child);
+        // Most are killed while they record, the others while they start or go on.
+        let first = if kill % 5 == 0 { None } else { steps.next() };
         let moment = f64::from(kill) * 0.618_034 % 1.0;
-        std::thread::sleep(Duration::from_secs_f64(0.08 * moment));
+        std::thread::sleep(Duration::from_secs_f64(0.06 * moment));
         child.kill().unwrap();
         child.wait().unwrap();
-        let written = written(&mut child);
+        let written = steps.last().or(first);
         if written.is_none() && !RunPaths::new(&folder).is_run() {
             continue;
         }
@@ -88,7 +90,7 @@ fn a_run_survives_fifty_kills() {
         // Sometimes the last checkpoint is older than what was recorded.
         from = known - (u64::from(kill) % 4).min(known);
     }
-    assert!(resumed > KILLS / 4, "{resumed} processes came to record");
+    assert!(resumed >= KILLS * 4 / 5, "{resumed} processes came to record");
     assert_eq!(RunReader::open(&folder).unwrap().status(), Status::Abandoned);
     let run = RunWriter::resume(&folder, from).unwrap();
     run.window(window("activity", from + 1, from + 2)).unwrap();
