@@ -4,10 +4,10 @@ pub mod folder;
 mod inputs;
 mod plot;
 mod report;
+mod start;
 
 use anyhow::{Context as _, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use spark::core::component::Context;
 use spark::core::model::{Model, Pattern, SettingError, Sweep, Variant, seeds};
 use spark::core::registry::AnyConfig;
 use spark::core::simulation::{Record, Simulation};
@@ -25,6 +25,7 @@ use crate::output::Output;
 use folder::Folder;
 use inputs::{Given, InputArgs};
 use report::{Outcome, Report};
+use start::Start;
 
 /// Run a model over inputs, once or for every combination of settings and seeds
 ///
@@ -36,6 +37,7 @@ use report::{Outcome, Report};
 ///   spark run brain.json --steps 1000 --constant signal=0.5 --plot
 ///   spark run brain.json --input signal=in.npy --out result --record pool.soma.potential
 ///   spark run brain.json --steps 500 --set '**.threshold=-45,-40' --seeds 0..9 --json
+///   spark run brain.json --input signal=more.npy --state result/state.safetensors
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -52,6 +54,9 @@ pub struct Args {
     seeds: Option<Seeds>,
     #[command(flatten)]
     inputs: InputArgs,
+    /// Go on from the state.safetensors that another run of the same model wrote; the inputs begin anew
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "seeds"])]
+    state: Option<PathBuf>,
     /// Write outputs.safetensors ([time, units] by output), summary.json, model.json and state.safetensors here;
     /// for several runs into folders 001, 002 and so on
     #[arg(long, value_name = "DIR", help_heading = "Results")]
@@ -89,14 +94,16 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let out = Output { json: args.common.json };
-    let variants = variants(args, &args.model.read()?)?;
+    let model = args.model.read()?;
+    let start = Start::read(args.state.as_deref(), &model)?;
+    let variants = variants(args, &model)?;
     let device = args.common.device.resolve()?;
     let configs: Vec<Box<dyn AnyConfig>> = variants
         .iter()
         .map(|variant| described(variant, checked(&variant.model, &args.model.path)))
         .collect::<Result<_>>()?;
     let given = args.inputs.read(&configs[0].interface())?;
-    let mut plan = Plan { args, given, device, steps: 0 };
+    let mut plan = Plan { args, given, device, start, steps: 0 };
     plan.steps = plan.steps(configs[0].as_ref())?;
     // Everything that can fail for what the user gave happens before the first step.
     for (place, variant) in variants.iter().enumerate() {
@@ -123,7 +130,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let (steps, seconds) = advance(&mut simulation, &plan, place, &bar, &stop)?;
         let folder = folder.as_ref().map(|folder| folder.of_run(place, variants.len()));
         let outcome = Outcome::new(variant, &simulation, steps, seconds, silent, folder);
-        outcome.write(variant, &simulation, args.plot)?;
+        outcome.write(variant, &simulation, args.plot, &plan.start)?;
         bar.suspend(|| report.add(outcome))?;
     }
     bar.finish_and_clear();
@@ -162,6 +169,7 @@ struct Plan<'a> {
     args: &'a Args,
     given: Given,
     device: Device,
+    start: Start,
     steps: usize,
 }
 
@@ -186,8 +194,11 @@ impl Plan<'_> {
         let (drives, silent) = self.args.inputs.drives(&self.given, config, &self.device)?;
         let several = self.args.out.is_some() || self.args.plot || !self.args.records.is_empty();
         let record = Record { outputs: several, planes: self.args.records.clone() };
-        let context = Context::new("", &self.device);
-        Ok((Simulation::new(&variant.model, drives, &record, &context)?, silent))
+        self.start.check(&drives)?;
+        let mut simulation =
+            Simulation::new(&variant.model, drives, &record, &self.start.context(&self.device))?;
+        self.start.put(&mut simulation)?;
+        Ok((simulation, silent))
     }
 }
 
