@@ -9,6 +9,7 @@ pub mod eval;
 mod exchange;
 pub mod export;
 pub mod import;
+mod import_brain;
 pub mod inspect;
 mod interrupt;
 pub mod list;
