@@ -19,7 +19,7 @@ use spark::core::ports::{InputShapes, PortValues};
 use spark::nn::controllers::Controller;
 use spark::nn::neurons::Balanced;
 use spark::prelude::*;
-use spark::record::{Chart, Panel, Raster, Series, Stack};
+use spark::record::figures::{Chart, Figure, Raster, Series};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -159,7 +159,7 @@ fn irregularity(trains: &[Vec<f64>]) -> Option<f64> {
 }
 
 /// Spikes of all units over the rate of the whole network in bins of 5 ms.
-fn picture(title: String, trains: &[Vec<f64>], end: f64) -> Stack {
+fn picture(title: String, trains: &[Vec<f64>], end: f64) -> Figure {
     const BIN: f64 = 5.0;
     let spikes =
         trains.iter().enumerate().flat_map(|(unit, train)| train.iter().map(move |time| (*time, unit)));
@@ -169,12 +169,7 @@ fn picture(title: String, trains: &[Vec<f64>], end: f64) -> Stack {
         bins[(time / BIN) as usize] += 1000.0 / BIN / trains.len() as f64;
     }
     let points = bins.into_iter().enumerate().map(|(bin, rate)| ((bin as f64 + 0.5) * BIN, rate)).collect();
-    let rate = Chart {
-        title: "rate of the network".to_owned(),
-        x: "time (ms)".to_owned(),
-        y: "rate (Hz)".to_owned(),
-        series: vec![Series { name: String::new(), points, marked: false }],
-    };
-    let raster = Raster { title, units: trains.len(), end, spikes };
-    Stack { panels: vec![Panel::Raster(raster), Panel::Chart(rate)] }
+    let rate = Chart::new("rate of the network", "time (ms)", "rate (Hz)", vec![Series::line("", points)]);
+    let raster = Raster { title, units: trains.len(), end, spikes, ..Raster::default() };
+    Figure::column([raster.into(), rate.into()])
 }

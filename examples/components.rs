@@ -14,7 +14,7 @@ use spark::core::payload::{Currents, Floats, Kernel, Payload, PayloadKind, Poten
 use spark::core::ports::{InputShapes, PortValues};
 use spark::core::registry::{self, Registration};
 use spark::prelude::Device;
-use spark::record::{Chart, Figure, Series};
+use spark::record::figures::{Chart, Figure, Series};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 #[allow(clippy::print_stdout)] // To tell where the pictures are.
 fn write(charts: Vec<Chart>, path: &Path) -> Result<(), Box<dyn Error>> {
-    Figure { charts }.write(path)?;
+    Figure::grid(charts.into_iter().map(Into::into), 4).write(path)?;
     println!("{}", path.display());
     Ok(())
 }
@@ -118,13 +118,9 @@ fn membrane(soma: &Registration, stimulus: &Stimulus) -> Result<Chart, Box<dyn E
     }
     let lowest = points.iter().map(|point| point.1).fold(f64::INFINITY, f64::min);
     let bar = vec![(start, lowest - 8.0), (end, lowest - 8.0)];
-    let series = [points, bar].map(|points| Series { name: String::new(), points, marked: false }).to_vec();
-    Ok(Chart {
-        title: format!("{}, {} pA", soma.name, stimulus.current),
-        x: "time (ms)".to_owned(),
-        y: "potential (mV)".to_owned(),
-        series,
-    })
+    let series = [points, bar].map(|points| Series::line("", points)).to_vec();
+    let title = format!("{}, {} pA", soma.name, stimulus.current);
+    Ok(Chart::new(&title, "time (ms)", "potential (mV)", series))
 }
 
 fn potential(payload: Payload) -> f64 {
@@ -203,8 +199,7 @@ fn plasticity() -> Result<Vec<Chart>, Box<dyn Error>> {
 }
 
 fn curve(rule: &Registration, [x, y]: [&str; 2], what: &str, points: Vec<(f64, f64)>) -> Chart {
-    let series = vec![Series { name: String::new(), points, marked: false }];
-    Chart { title: format!("{}, {what}", rule.name), x: x.to_owned(), y: y.to_owned(), series }
+    Chart::new(&format!("{}, {what}", rule.name), x, y, vec![Series::line("", points)])
 }
 
 const WEIGHT: f32 = 0.5;

@@ -16,7 +16,7 @@ use spark::nn::components::synapses::TracedSynapsesConfig;
 use spark::nn::controllers::{Controller, NeuronConfig};
 use spark::nn::interfaces::input::PoissonSpikerConfig;
 use spark::prelude::*;
-use spark::record::{Chart, Panel, Raster, Series, Stack};
+use spark::record::figures::{Chart, Figure, Raster, Series};
 use std::error::Error;
 use std::path::PathBuf;
 
@@ -44,12 +44,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             drawn = spikes;
         }
     }
-    let raster =
-        Raster { title: format!("inputs of {DRAWN} Hz"), units: UNITS, end: STEPS as f64, spikes: drawn };
-    let series = Series { name: String::new(), points: curve, marked: true };
-    let (x, y) = ("rate of the inputs (Hz)".to_owned(), "rate of the units (Hz)".to_owned());
-    let curve = Chart { title: "f–I curve".to_owned(), x, y, series: vec![series] };
-    Stack { panels: vec![Panel::Raster(raster), Panel::Chart(curve)] }.write(&path)?;
+    let title = format!("inputs of {DRAWN} Hz");
+    let raster = Raster { title, units: UNITS, end: STEPS as f64, spikes: drawn, ..Raster::default() };
+    let series = vec![Series::marked("", curve)];
+    let curve = Chart::new("f–I curve", "rate of the inputs (Hz)", "rate of the units (Hz)", series);
+    Figure::column([raster.into(), curve.into()]).write(&path)?;
     println!("{}", path.display());
     Ok(())
 }

@@ -16,7 +16,7 @@ use spark::core::component::Context;
 use spark::core::simulation::{Drive, Drives, Record, Simulation};
 use spark::io::model;
 use spark::prelude::*;
-use spark::record::{Chart, Panel, Raster, Series, Stack};
+use spark::record::figures::{Chart, Figure, Panel, Raster, Series};
 use std::path::PathBuf;
 
 /// Run two coupled pools of neurons from a model file
@@ -53,7 +53,7 @@ fn main() -> Result<()> {
 
     let record = Record { outputs: true, planes: Vec::new() };
     let mut simulation = Simulation::new(&model, drives, &record, &Context::new("", &device))?;
-    simulation.run(args.steps, |_| true)?;
+    simulation.run(args.steps, |_, _| true)?;
     for part in simulation.activity() {
         match (part.rate, part.mean) {
             (Some(rate), _) => println!("{:<20} {:>4} units  {rate:>7.1} Hz", part.name, part.units),
@@ -63,27 +63,24 @@ fn main() -> Result<()> {
         }
     }
     let record = simulation.record().into_iter();
-    let panels = record.map(|(name, rows)| panel(name, &rows, simulation.dt())).collect();
-    Stack { panels }.write(&args.out)?;
+    let panels = record.map(|(name, rows)| panel(&name, &rows, simulation.dt()));
+    Figure::column(panels).write(&args.out)?;
     println!("{}", args.out.display());
     Ok(())
 }
 
 /// Spikes as dots, anything else as curves; `rows` are `[time, units]`.
-fn panel(name: String, rows: &TensorData, dt: f64) -> Panel {
+fn panel(name: &str, rows: &TensorData, dt: f64) -> Panel {
     let (steps, units) = (rows.shape()[0], rows.shape()[1]);
     let values: Vec<f64> = rows.iter().collect();
     let time = |place: usize| (place / units) as f64 * dt;
     if name.ends_with("spikes") {
         let fired = values.iter().enumerate().filter(|(_, spike)| **spike > 0.0);
         let spikes = fired.map(|(place, _)| (time(place), place % units)).collect();
-        return Panel::Raster(Raster { title: name, units, end: steps as f64 * dt, spikes });
+        let (title, end) = (name.to_owned(), steps as f64 * dt);
+        return Raster { title, units, end, spikes, ..Raster::default() }.into();
     }
-    let curve = |unit: usize| Series {
-        name: format!("{unit}"),
-        points: (unit..values.len()).step_by(units).map(|place| (time(place), values[place])).collect(),
-        marked: false,
-    };
-    let (x, y) = ("time (ms)".to_owned(), name.clone());
-    Panel::Chart(Chart { title: name, x, y, series: (0..units).map(curve).collect() })
+    let points = |unit: usize| (unit..values.len()).step_by(units).map(|place| (time(place), values[place]));
+    let curve = |unit: usize| Series::line(&format!("{unit}"), points(unit).collect());
+    Chart::new(name, "time (ms)", name, (0..units).map(curve).collect()).into()
 }

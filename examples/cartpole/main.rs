@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --release --example cartpole
 //! cargo run --release --example cartpole -- --seeds 1..10 --out runs/cartpole
+//! cargo run --release --example cartpole -- --out runs/cartpole --record
 //! cargo run --release --example cartpole -- --play runs/cartpole/seed_1.safetensors
 //! ```
 //!
@@ -53,6 +54,7 @@
 mod checkpoint;
 mod physics;
 mod protocol;
+mod recording;
 mod report;
 
 use anyhow::{Context, Result, bail};
@@ -87,6 +89,9 @@ struct Args {
     /// Writes the learning curves and the brain as it is at the end into this folder.
     #[arg(long, value_name = "DIR", conflicts_with = "play")]
     out: Option<PathBuf>,
+    /// Records what happens inside the brain into DIR/run_SEED, for `spark show`, `spark plot` and `spark report`.
+    #[arg(long, requires = "out")]
+    record: bool,
     /// Replaces files that are there already.
     #[arg(long)]
     overwrite: bool,
@@ -184,7 +189,11 @@ fn learn(model: &Model, args: &Args, device: &Device) -> Result<()> {
     for (place, seed) in (first..=last).enumerate() {
         let mut player = Player::new(model, args.calm, device)?;
         checkpoint::start_from(player.brain(), &args.state)?;
+        if let Some(folder) = args.out.as_deref().filter(|_| args.record) {
+            player.record(&folder.join(format!("run_{seed}")), args.overwrite, model, seed)?;
+        }
         let run = learn_one(&mut player, seed, args.episodes, &mut reporter)?;
+        player.finish()?;
         if let Some((_, checkpoints)) = &files {
             checkpoint::write(player.brain(), &run, &checkpoints[place])?;
         }

@@ -7,8 +7,10 @@ use spark::core::model::Model;
 use spark::core::payload::{Floats, Payload};
 use spark::core::ports::PortValues;
 use spark::prelude::Device;
+use std::path::Path;
 
 use crate::physics::{CartPole, LONGEST, Push};
+use crate::recording::Recording;
 
 /// Steps of the brain for each step of the cart, before an episode and after a fall.
 const STEPS: u32 = 50;
@@ -80,6 +82,9 @@ pub struct Player {
     pub ema: f32,
     /// Steps of the brain so far.
     pub steps: u64,
+    /// Episodes begun.
+    episodes: i64,
+    recording: Option<Recording>,
 }
 
 impl Player {
@@ -89,12 +94,24 @@ impl Player {
         let inputs = model.declared_inputs().context("the model cannot be built")?;
         let brain =
             model.build(&inputs, 1, &Context::new("", device)).context("the model cannot be built")?;
-        Ok(Self { brain, device: device.clone(), calm, ema: 0.0, steps: 0 })
+        Ok(Self { brain, device: device.clone(), calm, ema: 0.0, steps: 0, episodes: 0, recording: None })
     }
 
     /// The brain itself.
     pub fn brain(&mut self) -> &mut dyn Instance {
         self.brain.as_mut()
+    }
+
+    /// From now on what happens inside is recorded into a folder.
+    pub fn record(&mut self, folder: &Path, overwrite: bool, model: &Model, seed: u64) -> Result<()> {
+        let (brain, device) = (self.brain.as_mut(), &self.device);
+        self.recording = Some(Recording::begin(folder, overwrite, model, seed, brain, device)?);
+        Ok(())
+    }
+
+    /// Ends the recording, if there is one.
+    pub fn finish(&mut self) -> Result<()> {
+        self.recording.take().map_or(Ok(()), |recording| recording.finish(self.brain.as_ref()))
     }
 
     /// How much there is left to learn.
@@ -106,6 +123,10 @@ impl Player {
     /// it is in.
     pub fn episode(&mut self, start: CartPole, learning: bool) -> Result<u32> {
         let eagerness = if learning { self.eagerness() } else { 0.0 };
+        self.episodes += 1;
+        if let Some(recording) = &mut self.recording {
+            recording.episode(self.episodes, self.steps)?;
+        }
         self.watch([0.0; 4], |_| Modulation::default())?;
         let (mut cart, mut seen, mut lasted) = (start, view(&start), 0);
         while lasted < LONGEST && !cart.is_over() {
@@ -116,10 +137,15 @@ impl Player {
         }
         if cart.is_over() && learning {
             let lesson = lesson(&view(&cart), eagerness);
+            self.recording.iter_mut().for_each(|recording| recording.fallen(true));
             self.watch(seen, |step| lesson.times((-2.0 * step as f32).exp()))?;
+            self.recording.iter_mut().for_each(|recording| recording.fallen(false));
         }
         if learning {
             self.ema = (1.0 - NEWEST) * self.ema + NEWEST * lasted as f32;
+        }
+        if let Some(recording) = &self.recording {
+            recording.lasted(lasted, self.ema, self.steps)?;
         }
         Ok(lasted)
     }
@@ -147,6 +173,9 @@ impl Player {
             }
             outputs = self.brain.step(inputs)?;
             self.steps += 1;
+            if let Some(recording) = &mut self.recording {
+                recording.step(self.brain.as_ref())?;
+            }
         }
         let Some(Payload::Floats(Floats(action))) = outputs.get("action").cloned() else {
             bail!("the brain has no output `action` of floats");

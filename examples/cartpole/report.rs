@@ -3,7 +3,7 @@
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use spark::record::{Chart, Figure, Series};
+use spark::record::figures::{Chart, Figure, Series};
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 
@@ -167,18 +167,14 @@ fn in_short(run: &Run) -> serde_json::Value {
 
 /// Draws the means of all runs.
 pub fn draw(runs: &[Run], file: &Path) -> Result<()> {
-    let series = runs.iter().map(|run| Series {
-        name: if runs.len() > 1 { format!("seed {}", run.seed) } else { String::new() },
-        points: (1u32..).map(f64::from).zip(run.ema.iter().map(|ema| f64::from(*ema))).collect(),
-        marked: false,
+    let series = runs.iter().map(|run| {
+        let name = if runs.len() > 1 { format!("seed {}", run.seed) } else { String::new() };
+        let means = run.ema.iter().map(|ema| f64::from(*ema));
+        Series::line(&name, (1u32..).map(f64::from).zip(means).collect())
     });
-    let chart = Chart {
-        title: format!("CartPole: running mean of the steps, at most {LONGEST}"),
-        x: "episode".to_owned(),
-        y: "steps".to_owned(),
-        series: series.collect(),
-    };
-    Ok(Figure { charts: vec![chart] }.write(file)?)
+    let title = format!("CartPole: running mean of the steps, at most {LONGEST}");
+    let chart = Chart::new(&title, "episode", "steps", series.collect());
+    Ok(Figure::column([chart.into()]).write(file)?)
 }
 
 /// Tells how long a brain balanced without learning.

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
-use spark::record::{Chart, Figure, Series};
+use spark::record::figures::{Chart, Figure, Line, Series};
 use std::io::{BufWriter, IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 
@@ -90,19 +90,16 @@ impl Summary {
 /// Draws the accuracy of both brains over time, and the shift.
 pub fn draw(answers: &[Answer], shift: &str, file: &Path) -> Result<()> {
     let points = |of: fn(&Pair) -> f64| moving(answers).map(|(end, pair)| (end as f64, of(&pair))).collect();
-    let series = |name: &str, points| Series { name: name.to_owned(), points, marked: false };
     let moment = answers.partition_point(|answer| !answer.shifted) as f64;
-    let chart = Chart {
-        title: format!("Digits one after another: {shift}"),
-        x: "digit".to_owned(),
-        y: format!("right of the last {WINDOW} (%)"),
-        series: vec![
-            series("adapting", points(|pair| pair.adapting)),
-            series("frozen", points(|pair| pair.frozen)),
-            series("the shift", vec![(moment, 0.0), (moment, 100.0)]),
-        ],
-    };
-    Ok(Figure { charts: vec![chart] }.write(file)?)
+    let series = vec![
+        Series::line("adapting", points(|pair| pair.adapting)),
+        Series::line("frozen", points(|pair| pair.frozen)),
+    ];
+    let (title, y) =
+        (format!("Digits one after another: {shift}"), format!("right of the last {WINDOW} (%)"));
+    let lines = vec![Line { name: "the shift".to_owned(), at: moment, upright: true }];
+    let chart = Chart { lines, ..Chart::new(&title, "digit", &y, series) };
+    Ok(Figure::column([chart.into()]).write(file)?)
 }
 
 /// Writes one line for each digit, and the summary.

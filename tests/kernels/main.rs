@@ -14,5 +14,6 @@ mod layers;
 mod learning;
 mod online;
 mod products;
+mod recording;
 mod scans;
 mod surrogates;

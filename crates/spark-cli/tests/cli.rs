@@ -2,6 +2,8 @@
 
 mod exchange;
 mod models;
+mod pictures;
+mod runs;
 
 use assert_cmd::Command;
 use predicates::prelude::*;

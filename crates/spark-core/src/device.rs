@@ -231,6 +231,18 @@ fn name(device: &Device) -> String {
     format!("{device:?}")
 }
 
+/// Whether the memory of a device is the host's.
+///
+/// # Examples
+/// ```
+/// use burn::tensor::Device;
+///
+/// assert!(spark_core::device::is_cpu(&Device::flex()));
+/// ```
+pub fn is_cpu(device: &Device) -> bool {
+    [DeviceChoice::Flex, DeviceChoice::NdArray].into_iter().any(|cpu| cpu.resolve().as_ref() == Ok(device))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

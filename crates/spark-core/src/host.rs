@@ -356,4 +356,9 @@ pub trait HostStep<C: Component>: fmt::Debug + Send {
 
     /// Brings component and state to where the steps have led.
     fn settle(&self, component: &mut C, state: &mut C::State);
+
+    /// A property or plane of state of one value a unit, where it lies; `None` where it does not lie like that.
+    fn look(&self, _name: &str) -> Option<&[f32]> {
+        None
+    }
 }

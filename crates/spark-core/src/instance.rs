@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::component::Component;
 use crate::host::{HostStep, HostWiring, Signal};
+use crate::look::{Look, Place, Sight, SightKind, Spot};
 use crate::payload::{Payload, Shape};
 use crate::ports::{self, InputShapes, PortError, PortSpec, PortValues, Ports, PropertySpec};
 use crate::state::{self, Saved, StateError};
@@ -65,6 +66,25 @@ pub trait Instance: fmt::Debug + Send {
     fn modules(&self) -> Vec<(&str, &dyn Instance)> {
         Vec::new()
     }
+
+    /// Everything that [`look`](Self::look) can see, by address: outputs, properties and planes of state.
+    fn sights(&self) -> Vec<Sight>;
+
+    /// Where an address leads; what passes there is kept from then on until the next step. `None` where nothing of
+    /// that address can be seen.
+    fn find(&mut self, address: &str) -> Option<Place>;
+
+    /// Shows what stands at a place now; not called back where nothing is there yet. A component does not keep its
+    /// outputs.
+    ///
+    /// # Panics
+    /// If the place was not found in this module.
+    fn look(&self, place: &Place, see: &mut dyn FnMut(Look<'_>)) {
+        self.look_along(&place.route, &place.spot, see);
+    }
+
+    /// [`look`](Self::look) at what is at the end of a route.
+    fn look_along(&self, route: &[usize], spot: &Spot, see: &mut dyn FnMut(Look<'_>));
 
     /// How much it holds.
     fn footprint(&self) -> Footprint;
@@ -315,6 +335,50 @@ impl<C: Component> Instance for Running<C> {
         Ok(self.component.take_property(state, name).expect("a property of the list has a value"))
     }
 
+    fn sights(&self) -> Vec<Sight> {
+        let properties = C::PROPERTIES.iter().map(|property| Sight {
+            address: property.name.to_owned(),
+            kind: SightKind::Property,
+            payload: Some(property.kind),
+            shape: self.property_shape(property.name).map_or_else(|_| Vec::new(), |shape| shape.units),
+        });
+        let known = |path: &str| C::PROPERTIES.iter().any(|property| property.name == path);
+        let planes = self.save().into_iter().filter(|(path, _)| !known(path)).map(|(path, data)| Sight {
+            address: path,
+            kind: SightKind::State,
+            payload: None,
+            shape: of_one_sample(&data.shape()[..], self.batch),
+        });
+        properties.chain(planes).collect()
+    }
+
+    fn find(&mut self, address: &str) -> Option<Place> {
+        let spot = match self.known(address) {
+            Ok(property) => Spot::Property(property.name),
+            Err(_) if self.save().contains_key(address) => Spot::State(address.to_owned()),
+            Err(_) => return None,
+        };
+        Some(Place::here(spot))
+    }
+
+    fn look_along(&self, _: &[usize], spot: &Spot, see: &mut dyn FnMut(Look<'_>)) {
+        let name = match spot {
+            Spot::Property(name) => name,
+            Spot::State(path) => path.as_str(),
+            Spot::Output(..) => return,
+        };
+        if let Some(values) = self.host.as_ref().and_then(|host| host.look(name)) {
+            return see(Look::Values(values));
+        }
+        match spot {
+            Spot::Property(name) => see(Look::Payload(&self.property(name).expect("places are found first"))),
+            _ => {
+                let plane = self.present(|_, now| state::plane(now.clone(), name));
+                see(Look::Data(&plane.expect("places are found first")));
+            }
+        }
+    }
+
     fn save(&self) -> Saved {
         self.present(|_, now| state::save(now.clone()))
     }
@@ -323,5 +387,13 @@ impl<C: Component> Instance for Running<C> {
         self.leave_host();
         self.state = Some(state::restore(self.state().clone(), saved)?);
         Ok(())
+    }
+}
+
+/// A shape without the axis of samples, where it has one.
+fn of_one_sample(shape: &[usize], batch: usize) -> Vec<usize> {
+    match shape {
+        [samples, rest @ ..] if *samples == batch => rest.to_vec(),
+        shape => shape.to_vec(),
     }
 }

@@ -28,6 +28,7 @@ pub mod host;
 pub mod init;
 mod instance;
 pub mod join;
+pub mod look;
 pub mod model;
 pub mod parameter;
 pub mod payload;

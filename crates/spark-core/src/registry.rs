@@ -363,8 +363,13 @@ pub fn parse(name: &str, value: Value, origin: &str) -> Result<Box<dyn AnyConfig
     registration.parse(value, origin)
 }
 
-/// The edit distance of two names.
-fn distance(a: &str, b: &str) -> usize {
+/// The edit distance of two names: the fewest letters put in, left out or replaced that make one the other.
+///
+/// # Examples
+/// ```
+/// assert_eq!(spark_core::registry::distance("potential", "potentail"), 2);
+/// ```
+pub fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.chars().enumerate() {

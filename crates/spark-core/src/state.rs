@@ -129,6 +129,62 @@ pub fn save<S: State>(state: S) -> Saved {
     saver.saved
 }
 
+/// One leaf of a state on the host, by its path.
+pub fn plane<S: State>(state: S, path: &str) -> Option<TensorData> {
+    let mut finder = Finder { path: String::new(), ends: Vec::new(), wanted: path, found: None };
+    let _ = state.map(&mut finder);
+    finder.found
+}
+
+struct Finder<'a> {
+    path: String,
+    /// Where the path ended before each field that was entered; names of fields may hold dots.
+    ends: Vec<usize>,
+    wanted: &'a str,
+    found: Option<TensorData>,
+}
+
+impl Finder<'_> {
+    fn is_here(&self) -> bool {
+        self.path == self.wanted
+    }
+}
+
+impl StateMapper for Finder<'_> {
+    fn enter(&mut self, field: &str) {
+        self.ends.push(self.path.len());
+        if !self.path.is_empty() {
+            self.path.push('.');
+        }
+        self.path.push_str(field);
+    }
+
+    fn leave(&mut self) {
+        self.path.truncate(self.ends.pop().unwrap_or_default());
+    }
+
+    fn float<const D: usize>(&mut self, plane: Tensor<D>) -> Tensor<D> {
+        if self.is_here() {
+            self.found = Some(plane.to_data());
+        }
+        plane
+    }
+
+    fn int<const D: usize>(&mut self, plane: Tensor<D, Int>) -> Tensor<D, Int> {
+        if self.is_here() {
+            self.found = Some(plane.to_data());
+        }
+        plane
+    }
+
+    fn count(&mut self, count: u64) -> u64 {
+        if self.is_here() {
+            self.found = Some(TensorData::new(vec![count as i64], [1]));
+        }
+        count
+    }
+}
+
 /// Bytes that a state takes on its device.
 pub fn size<S: State>(state: S) -> usize {
     let mut size = Size(0);

@@ -9,7 +9,7 @@
 //!   [`exchange`]: whole networks of snnTorch and SpikingJelly into ours and back.
 //! * [`events`]: recordings of event cameras; [`series`]: labelled time series in UCR/UEA `.ts`.
 //! * [`nir`]: graphs of the Neuromorphic Intermediate Representation.
-//! * [`gzip`]: files that may be packed; [`hdf5`]: groups of arrays.
+//! * [`gzip`]: files that may be packed; [`hdf5`]: groups of arrays; [`npz`]: archives of NumPy.
 //! * [`Checkpoint`]: the layout that `spark train` writes, documented at its type.
 
 mod checkpoint;
@@ -23,6 +23,7 @@ pub mod hdf5;
 pub mod model;
 pub mod nir;
 mod npy;
+pub mod npz;
 pub mod parameters;
 pub mod pytorch;
 pub mod rename;

@@ -15,8 +15,8 @@ use crate::batches::shuffled;
 use crate::data::{Source, TaskData};
 use crate::evaluation::classes;
 use crate::guard::{ATTEMPTS, strengthened};
+use crate::report::Report;
 use crate::restore;
-use crate::run::MetricsLog;
 use crate::{
     Batches, Cost, EpochRecord, Evaluation, Event, Learner, Observer, Optimizer, OptimizerState, Purpose,
     RunFolder, TrainConfig, TrainError,
@@ -209,33 +209,11 @@ impl Trainer {
     /// written before are kept.
     pub fn run(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, TrainError> {
         let start = Instant::now();
-        self.folder.write_config(&self.config)?;
-        let log = MetricsLog::open(&self.folder, self.progress.step)?;
-        let mut report = Report { log, observer };
-        report.event(&self.start_event())?;
-        if self.progress.step == 0 {
-            // Without a hand for it a network is left to find its own way in the first epoch.
-            if self.config.guard.revive {
-                self.listen(&mut report)?;
-            }
-            self.save(&self.folder.last(), &mut report)?;
-            self.folder.remove_results()?;
-        }
-        let mut interrupted = false;
-        while !self.is_done() {
-            match self.epoch(&mut report, stop) {
-                Ok(()) => {}
-                Err(Halt::Interrupted) => {
-                    interrupted = true;
-                    break;
-                }
-                Err(Halt::Failed(error)) => {
-                    report.log.flush()?;
-                    return Err(error);
-                }
-            }
-        }
-        report.log.flush()?;
+        let mut report = Report::open(&self.folder, &self.config, self.progress.step, observer)?;
+        let result = self.epochs(&mut report, stop);
+        let ended = report.end(&result);
+        let interrupted = result?;
+        ended?;
         Ok(Outcome {
             interrupted,
             step: self.progress.step,
@@ -244,6 +222,27 @@ impl Trainer {
             checkpoint: RunFolder::checkpoint(self.folder.path()),
             seconds: start.elapsed().as_secs_f64(),
         })
+    }
+
+    /// The epochs that are left; whether `stop` ended them.
+    fn epochs(&mut self, report: &mut Report, stop: &AtomicBool) -> Result<bool, TrainError> {
+        report.event(&self.start_event())?;
+        if self.progress.step == 0 {
+            // Without a hand for it a network is left to find its own way in the first epoch.
+            if self.config.guard.revive {
+                self.listen(report)?;
+            }
+            self.save(&self.folder.last(), report)?;
+            self.folder.remove_results()?;
+        }
+        while !self.is_done() {
+            match self.epoch(report, stop) {
+                Ok(()) => {}
+                Err(Halt::Interrupted) => return Ok(true),
+                Err(Halt::Failed(error)) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// The folder of the run.
@@ -456,15 +455,16 @@ impl Trainer {
             seed: self.config.seed,
             epoch: self.progress.epoch,
             step: self.progress.step,
-            metrics: self.progress.latest.as_ref().map(metrics).unwrap_or_default(),
+            metrics: self.progress.latest.as_ref().map(EpochRecord::numbers).unwrap_or_default(),
             progress: serde_json::to_value(&self.progress).map_err(|error| json_error(path, &error))?,
             parameters,
             optimizer: optimizer.tensors,
             optimizer_scalars: optimizer.scalars,
         };
+        report.flush()?;
         checkpoint.write(path)?;
         report.event(&Event::Checkpoint { step: self.progress.step, path: path.to_owned() })?;
-        report.log.flush()
+        report.flush()
     }
 
     fn diverged(&self, step: u64, what: &str) -> TrainError {
@@ -488,29 +488,4 @@ fn is_better(new: &EpochRecord, best: &EpochRecord) -> bool {
         (record.validation_accuracy.unwrap_or(0.0), -loss)
     };
     key(new) > key(best)
-}
-
-fn metrics(record: &EpochRecord) -> BTreeMap<String, f64> {
-    let numbers = [
-        ("train_loss", Some(record.train_loss)),
-        ("train_accuracy", Some(record.train_accuracy)),
-        ("validation_loss", record.validation_loss),
-        ("validation_accuracy", record.validation_accuracy),
-        ("test_loss", Some(record.test_loss)),
-        ("test_accuracy", Some(record.test_accuracy)),
-    ];
-    numbers.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-}
-
-/// Where events go: into the log of the run and to whoever watches.
-struct Report<'a> {
-    log: MetricsLog,
-    observer: &'a mut dyn Observer,
-}
-
-impl Report<'_> {
-    fn event(&mut self, event: &Event) -> Result<(), TrainError> {
-        self.observer.event(event);
-        self.log.write(event)
-    }
 }

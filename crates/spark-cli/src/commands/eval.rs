@@ -3,12 +3,15 @@
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use spark::train::Cost;
-use std::path::PathBuf;
+use spark::record::{RunAbout, RunWriter, Status, record_layers};
+use spark::train::data::Source;
+use spark::train::{Batches, Cost, Purpose};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Common, DataArgs, open};
+use super::{Common, DataArgs, Restored, open};
 use crate::output::{Output, cost_line, percent, rates};
 
 /// Measure the accuracy of a trained network
@@ -19,6 +22,13 @@ pub struct Args {
     /// Samples to classify
     #[arg(long, value_enum, default_value_t = Part::Test)]
     split: Part,
+    /// Record the spikes of every layer at every step of the first samples into this folder, which is a run then: see
+    /// `spark show`, `spark plot` and `spark report`
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
+    /// How many samples to record
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "record")]
+    record_samples: usize,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -39,6 +49,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let samples = if args.split == Part::Test { &data.test } else { &data.train };
     let indices: Vec<usize> = (0..samples.labels().len()).collect();
 
+    if let Some(folder) = &args.record {
+        record(folder, &model, samples, &indices[..args.record_samples.min(indices.len())])?;
+    }
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} samples {eta}")?;
     let bar = ProgressBar::new(indices.len() as u64).with_style(style);
     let start = Instant::now();
@@ -82,4 +95,28 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         "checkpoint": model.path,
     }))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows samples to a network and keeps what every layer does.
+fn record(folder: &Path, model: &Restored, samples: &Arc<dyn Source>, indices: &[usize]) -> Result<()> {
+    let about = RunAbout {
+        seed: Some(model.config.seed),
+        configuration: serde_json::to_value(&model.config)?,
+        ..RunAbout::new("eval")
+    };
+    let run = RunWriter::create(folder, about, false)?;
+    let (encoder, count) = (model.config.encoder(), indices.len());
+    let batches =
+        Batches::new(Arc::clone(samples), indices.to_vec(), encoder, Purpose::Evaluate, count.max(1));
+    for batch in batches {
+        let (names, lengths) =
+            (indices.iter().map(|index| *index as i64).collect::<Vec<_>>(), batch.lengths().to_vec());
+        let (input, _) = batch.into_tensors(&model.device);
+        let output = model.network.forward(input, None).until(&lengths);
+        for window in record_layers("layers", &output, &names) {
+            run.window(window)?;
+        }
+    }
+    run.finish(Status::Finished)?;
+    Ok(())
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use spark::core::config;
 use spark::io::Checkpoint;
 use spark::prelude::{Device, Event, Outcome, RunFolder, TrainConfig, Trainer};
-use spark::record::{Chart, Figure, Series};
+use spark::record::figures::{Chart, Figure, Series};
 use spark::train::config_of;
 use spark::train::data::{Task, TaskData};
 use std::path::{Path, PathBuf};
@@ -186,34 +186,32 @@ fn curves(folder: &RunFolder) -> Result<()> {
             Event::Start { .. } | Event::Warning { .. } | Event::Checkpoint { .. } => {}
         }
     }
-    let curve = |name: &str, value: &dyn Fn(&spark::train::EpochRecord) -> Option<(f64, f64)>| Series {
-        name: name.into(),
-        points: per_epoch.iter().filter_map(value).collect(),
-        marked: true,
+    let curve = |name: &str, value: &dyn Fn(&spark::train::EpochRecord) -> Option<(f64, f64)>| {
+        Series::marked(name, per_epoch.iter().filter_map(value).collect())
     };
-    let loss = Chart {
-        title: "Loss".into(),
-        x: "step".into(),
-        y: "loss".into(),
-        series: vec![
-            Series { name: "training, per step".into(), points: step_loss, marked: false },
+    let loss = Chart::new(
+        "Loss",
+        "step",
+        "loss",
+        vec![
+            Series::line("training, per step", step_loss),
             curve("validation", &|r| Some((r.step as f64, r.validation_loss?))),
             curve("test", &|r| Some((r.step as f64, r.test_loss))),
         ],
-    };
-    let accuracy = Chart {
-        title: "Accuracy".into(),
-        x: "epoch".into(),
-        y: "accuracy (%)".into(),
-        series: vec![
+    );
+    let accuracy = Chart::new(
+        "Accuracy",
+        "epoch",
+        "accuracy (%)",
+        vec![
             curve("training", &|r| Some((r.epoch as f64, 100.0 * r.train_accuracy))),
             curve("validation", &|r| Some((r.epoch as f64, 100.0 * r.validation_accuracy?))),
             curve("test", &|r| Some((r.epoch as f64, 100.0 * r.test_accuracy))),
         ],
-    };
-    let mut figure = Figure { charts: vec![loss, accuracy] };
-    for chart in &mut figure.charts {
+    );
+    let mut charts = [loss, accuracy];
+    for chart in &mut charts {
         chart.series.retain(|series| !series.points.is_empty());
     }
-    Ok(figure.write(&folder.curves())?)
+    Ok(Figure::grid(charts.map(Into::into), 2).write(&folder.curves())?)
 }

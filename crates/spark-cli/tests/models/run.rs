@@ -41,7 +41,7 @@ fn a_run_reports_rates_and_writes_what_happened() {
     assert!((rate("pool.out_spikes") - spikes / (64.0 * 0.2)).abs() < 1e-9);
     assert_eq!(read(&result, "summary.json")["spikes"], run["spikes"]);
     let svg = std::fs::read_to_string(result.join("spikes.svg")).unwrap();
-    assert!(svg.contains("pool.out_spikes") && svg.contains("Rates") && svg.contains("action"));
+    assert!(svg.contains("pool.out_spikes") && svg.contains("rate (Hz)") && svg.contains("action"));
 
     let shown = with(folder.path(), &["inspect", "result"]).assert().success();
     shown.stdout(contains("state after 200 steps").and(contains("pool.soma.potential")));

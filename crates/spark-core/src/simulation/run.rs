@@ -103,15 +103,15 @@ impl Simulation {
         Ok(Self { instance, drives, watched, planes, dt, steps: 0 })
     }
 
-    /// Steps until `steps` are done in all, or `go_on`, which is told how many are, says to stop. Returns how
-    /// many are done in all.
+    /// Steps until `steps` are done in all, or `go_on`, which is told how many are and sees the model, says to stop.
+    /// Returns how many are done in all.
     ///
     /// # Errors
     /// When there are fewer rows of input; nothing is done then.
     pub fn run(
         &mut self,
         steps: usize,
-        mut go_on: impl FnMut(usize) -> bool,
+        mut go_on: impl FnMut(usize, &mut dyn Instance) -> bool,
     ) -> Result<usize, SimulationError> {
         if let Some(found) = self.drives.steps().filter(|found| *found < steps) {
             return Err(SimulationError::Short { found, expected: steps });
@@ -129,7 +129,7 @@ impl Simulation {
                 plane.see(self.instance.as_ref())?;
             }
             self.steps += 1;
-            if !go_on(self.steps) {
+            if !go_on(self.steps, self.instance.as_mut()) {
                 break;
             }
         }
@@ -154,6 +154,11 @@ impl Simulation {
     /// What was built.
     pub fn instance(&self) -> &dyn Instance {
         self.instance.as_ref()
+    }
+
+    /// What was built, to be prepared for what will be looked at.
+    pub fn instance_mut(&mut self) -> &mut dyn Instance {
+        self.instance.as_mut()
     }
 
     /// How active every output was, and in a brain every module.

@@ -75,4 +75,31 @@ impl HostUnits {
         let plane = |plane: &Vec<f32>| tensor(plane.clone(), [1, plane.len()], device);
         self.inner.state().as_ref().map(plane)
     }
+
+    /// The state where it lies, a value by unit in each plane.
+    ///
+    /// # Examples
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use spark_kernels::host::HostUnits;
+    /// use spark_kernels::{Soma, SomaModel};
+    ///
+    /// let device = Device::flex();
+    /// let all = |value: f32| Tensor::<1>::from_floats([value], &device);
+    /// let soma = Soma {
+    ///     model: SomaModel::Leaky { decay: all(0.5), gain: all(1.0) },
+    ///     reset: all(0.0),
+    ///     threshold: all(1.0),
+    ///     cooldown: None,
+    ///     clamp: None,
+    ///     adaptive_threshold: None,
+    ///     adaptation: None,
+    /// };
+    /// let state = soma.initial_state(Tensor::zeros([1, 2], &device));
+    /// assert_eq!(HostUnits::new(&soma, &state).unwrap().planes().potential, [0.0, 0.0]);
+    /// ```
+    pub fn planes(&self) -> SomaState<&[f32]> {
+        let state = self.inner.state();
+        state.as_ref().map(|plane| plane.as_slice())
+    }
 }

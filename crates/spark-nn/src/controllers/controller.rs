@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use spark_core::component::{Footprint, Instance};
 use spark_core::host::{HostWiring, Signal};
+use spark_core::look::{Look, Place, Sight, Spot};
 use spark_core::model::Wire;
 use spark_core::payload::{Mask, Payload, PayloadKind, Shape};
 use spark_core::ports::{InputShapes, PortError, PortSpec, PortValues, PropertySpec, intern};
@@ -439,6 +440,18 @@ impl Instance for Controller {
 
     fn modules(&self) -> Vec<(&str, &dyn Instance)> {
         self.nodes.iter().map(|node| (node.name, node.instance.as_ref())).collect()
+    }
+
+    fn sights(&self) -> Vec<Sight> {
+        self.sights_inside()
+    }
+
+    fn find(&mut self, address: &str) -> Option<Place> {
+        self.find_inside(address)
+    }
+
+    fn look_along(&self, route: &[usize], spot: &Spot, see: &mut dyn FnMut(Look<'_>)) {
+        self.show(route, spot, see);
     }
 
     fn footprint(&self) -> Footprint {

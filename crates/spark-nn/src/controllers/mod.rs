@@ -12,6 +12,7 @@ mod config;
 mod controller;
 mod idle;
 mod layout;
+mod look;
 mod on_host;
 mod saved;
 mod schedule;

@@ -1,6 +1,7 @@
 //! Modules at work on the host: signals instead of payloads, see [`spark_core::host`].
 
 use burn::tensor::{Device, Tensor};
+use spark_core::device::is_cpu;
 use spark_core::host::{HostPort, HostWiring, Link, Origin, Signal};
 use spark_core::payload::{Mask, Payload, PayloadKind, Shape};
 use spark_core::ports::PortValues;
@@ -9,7 +10,6 @@ use std::mem;
 
 use super::controller::{Controller, Node};
 use super::layout::Read;
-use super::schedule::is_cpu;
 use super::wiring::Order;
 
 /// The most ports of a module.
@@ -49,7 +49,7 @@ impl Hosting {
 pub(super) struct Stay {
     modules: Vec<Module>,
     /// The outputs of each module, as others read them now.
-    signals: Vec<Vec<Signal>>,
+    pub(super) signals: Vec<Vec<Signal>>,
     /// What its next step writes; what others read before, for its memory.
     next: Vec<Vec<Signal>>,
     /// Inputs of the controller, where it stands alone.

@@ -1,7 +1,7 @@
 //! Which modules of a brain run at the same time.
 
 use burn::tensor::Device;
-use spark_core::DeviceChoice;
+use spark_core::device::is_cpu;
 use std::time::{Duration, Instant};
 
 /// Steps that are measured before anything is decided, of each way; the first half fills caches and wakes
@@ -13,11 +13,6 @@ const PERIOD: u32 = 20_000;
 
 /// What a step has to take before a second thread is worth trying.
 const WORTHWHILE: Duration = Duration::from_micros(15);
-
-/// Whether the memory of a device is the host's.
-pub fn is_cpu(device: &Device) -> bool {
-    [DeviceChoice::Flex, DeviceChoice::NdArray].into_iter().any(|cpu| cpu.resolve().as_ref() == Ok(device))
-}
 
 /// Modules of a brain read what was there before the step, so they can run in any order and at the same time:
 /// the results are the same. Whether several threads run them, and which modules share one, follows from how

@@ -24,7 +24,7 @@
 //! let shapes = InputShapes::default().with("in_spikes", Shape::new(PayloadKind::Spikes, &[5]));
 //! let drives = Drives::new(&shapes, &[("in_spikes".to_owned(), Drive::Constant(1.0))], &device)?;
 //! let mut run = Simulation::new(&model, drives, &Record::default(), &Context::new("", &device))?;
-//! run.run(100, |_| true)?;
+//! run.run(100, |_, _| true)?;
 //! assert!(run.activity()[0].rate > Some(0.0));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

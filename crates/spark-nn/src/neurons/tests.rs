@@ -31,7 +31,7 @@ fn strong() -> Model {
 fn rates_follow_from_the_spikes_that_are_kept() {
     let record = Record { outputs: true, planes: vec!["soma.potential".parse().unwrap()] };
     let mut run = simulation(&strong(), Drive::Constant(1.0), &record).unwrap();
-    assert_eq!(run.run(600, |_| true).unwrap(), 600);
+    assert_eq!(run.run(600, |_, _| true).unwrap(), 600);
     let activity = run.activity();
     let [spikes] = activity.as_slice() else { panic!("one output") };
     let kept = run.record();
@@ -49,13 +49,13 @@ fn a_run_that_was_stopped_goes_on_where_it_was() {
     let rows: Vec<f32> = (0..900).map(|at| f32::from(u8::from(at % 7 < 3))).collect();
     let sequence = Drive::Sequence(rows);
     let mut whole = simulation(&strong(), sequence.clone(), &record).unwrap();
-    whole.run(300, |_| true).unwrap();
+    whole.run(300, |_, _| true).unwrap();
     let mut parts = simulation(&strong(), sequence, &record).unwrap();
-    assert_eq!(parts.run(300, |done| done < 17).unwrap(), 17);
-    parts.run(300, |_| true).unwrap();
+    assert_eq!(parts.run(300, |done, _| done < 17).unwrap(), 17);
+    parts.run(300, |_, _| true).unwrap();
     let spikes = |run: &Simulation| -> TensorData { run.record().remove("out_spikes").unwrap() };
     assert_eq!(spikes(&whole), spikes(&parts));
-    assert!(matches!(parts.run(301, |_| true), Err(SimulationError::Short { found: 300, expected: 301 })));
+    assert!(matches!(parts.run(301, |_, _| true), Err(SimulationError::Short { found: 300, expected: 301 })));
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub const WORKLOADS: &[Workload] = &[
     Workload {
         name: "lif_traced_hebbian_1024",
         baseline: DENSE,
-        run: |bench| Neuron { rule: Some(Rule::Hebbian), ..Neuron::traced(1024) }.measure(bench),
+        run: |bench| Neuron::hebbian(1024).measure(bench),
     },
     Workload {
         name: "lif_traced_zenke_1024",
@@ -87,7 +87,7 @@ enum Rule {
 
 /// A neuron of as many units as inputs. Inputs fire at 20 Hz; weights are such that units fire at about 10 Hz.
 #[derive(Clone, Copy)]
-struct Neuron {
+pub(super) struct Neuron {
     units: usize,
     traced: bool,
     delays: bool,
@@ -102,7 +102,7 @@ const OUTPUT_HERTZ: f32 = 10.0;
 const LONGEST: usize = 8;
 
 impl Neuron {
-    fn linear(units: usize) -> Self {
+    pub fn linear(units: usize) -> Self {
         Self { units, traced: false, delays: false, soma: Soma::Leaky, rule: None }
     }
 
@@ -110,8 +110,13 @@ impl Neuron {
         Self { traced: true, ..Self::linear(units) }
     }
 
-    fn delayed(units: usize) -> Self {
+    pub fn delayed(units: usize) -> Self {
         Self { delays: true, ..Self::traced(units) }
+    }
+
+    /// One that learns.
+    pub fn hebbian(units: usize) -> Self {
+        Self { rule: Some(Rule::Hebbian), ..Self::traced(units) }
     }
 
     fn config(&self) -> NeuronConfig {
@@ -159,7 +164,7 @@ impl Neuron {
     }
 
     /// The neuron with a kernel uniform up to `scale` pA.
-    fn build(&self, scale: f32, device: &Device) -> Result<Controller> {
+    pub fn build(&self, scale: f32, device: &Device) -> Result<Controller> {
         let shape = Shape::new(PayloadKind::Spikes, &[self.units]);
         let shapes = InputShapes::default().with("in_spikes", shape);
         let mut neuron = self.config().build(&shapes, 1, &Context::new("", device))?;
@@ -172,7 +177,7 @@ impl Neuron {
     }
 
     /// Spikes of some steps of 1 ms, used in turn.
-    fn inputs(&self, device: &Device) -> Vec<Spikes> {
+    pub fn inputs(&self, device: &Device) -> Vec<Spikes> {
         let spikes = |step| uniform([1, self.units], &format!("input {step}"), 1.0, device);
         (0..100).map(|step| Spikes::new(spikes(step).lower_scalar(INPUT_HERTZ / 1000.0).float())).collect()
     }
@@ -191,7 +196,7 @@ impl Neuron {
     }
 
     /// The scale of the kernel at which units fire at [`OUTPUT_HERTZ`].
-    fn scale(&self, inputs: &[Spikes], device: &Device) -> Result<(f32, f32)> {
+    pub fn scale(&self, inputs: &[Spikes], device: &Device) -> Result<(f32, f32)> {
         let (mut low, mut high) = (0.0, 400_000.0 / self.units as f32);
         let mut found = (0.0, 0.0);
         for _ in 0..10 {
@@ -298,7 +303,7 @@ fn soma<C: ComponentConfig>(config: &C) -> ModuleSpec {
     ModuleSpec::new("soma", config).input("current", "synapses.currents").output("out_spikes", "spikes")
 }
 
-fn at(inputs: &[Spikes], step: usize) -> PortValues {
+pub(super) fn at(inputs: &[Spikes], step: usize) -> PortValues {
     let mut values = PortValues::default();
     values.put("in_spikes", inputs[step % inputs.len()].clone());
     values

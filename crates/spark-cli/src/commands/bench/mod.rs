@@ -3,6 +3,7 @@
 mod balanced;
 mod brains;
 mod kernels;
+mod record;
 mod rules;
 mod scans;
 mod sim;
@@ -33,6 +34,8 @@ enum Suite {
     Sim(SuiteArgs),
     /// Whole training steps (forward, backward, Adam), against layers run step by step
     Train(SuiteArgs),
+    /// Steps of a simulation that is recorded, against the same steps without
+    Record(SuiteArgs),
 }
 
 #[derive(clap::Args)]
@@ -121,6 +124,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             ("sim", args, workloads.concat())
         }
         Suite::Train(args) => ("train", args, train::WORKLOADS.to_vec()),
+        Suite::Record(args) => ("record", args, record::WORKLOADS.to_vec()),
     };
     let out = Output { json: args.common.json };
     if args.list {
@@ -146,7 +150,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let bench = Bench { device, runs: args.runs, with_baseline: !args.no_baseline };
     for workload in wanted {
         let measurement = (workload.run)(&bench)?;
-        let unit = if suite == "sim" { &MICROSECONDS } else { &MILLISECONDS };
+        let unit = if matches!(suite, "sim" | "record") { &MICROSECONDS } else { &MILLISECONDS };
         report(out, &args.common, workload, &measurement, unit)?;
     }
     Ok(ExitCode::SUCCESS)

@@ -3,15 +3,17 @@
 pub mod folder;
 mod inputs;
 mod plot;
+mod recording;
 mod report;
 mod start;
 
 use anyhow::{Context as _, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use spark::core::model::{Model, Pattern, SettingError, Sweep, Variant, seeds};
+use spark::core::model::{Model, SettingError, Sweep, Variant, seeds};
 use spark::core::registry::AnyConfig;
 use spark::core::simulation::{Record, Simulation};
 use spark::prelude::Device;
+use spark::record::Measurement;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -24,6 +26,7 @@ use super::model::{ModelArgs, checked};
 use crate::output::Output;
 use folder::Folder;
 use inputs::{Given, InputArgs};
+use recording::{Recording, Wanted};
 use report::{Outcome, Report};
 use start::Start;
 
@@ -33,8 +36,12 @@ use start::Start;
 /// per second. With several values or seeds, one row for each run. Ctrl-C finishes the step in progress, reports
 /// and writes what there is, and exits with 130.
 ///
+/// What happens inside is recorded into the folder of the run while it goes on (--record); see `spark show`, `spark
+/// plot`, `spark report` and `spark watch`.
+///
 /// Examples:
 ///   spark run brain.json --steps 1000 --constant signal=0.5 --plot
+///   spark run brain.json --steps 100000 --constant signal=0.5 --record activity
 ///   spark run brain.json --input signal=in.npy --out result --record pool.soma.potential
 ///   spark run brain.json --steps 500 --set '**.threshold=-45,-40' --seeds 0..9 --json
 ///   spark run brain.json --input signal=more.npy --state result/state.safetensors
@@ -64,9 +71,11 @@ pub struct Args {
     /// Draw spikes, rates and the other outputs as spikes.svg; without --out into the next free runs/NAME-NNN
     #[arg(long, help_heading = "Results")]
     plot: bool,
-    /// Keep a state or kernel at every step, such as pool.soma.potential or '**.kernel'; may be repeated
-    #[arg(long = "record", value_name = "ADDRESS", help_heading = "Results")]
-    records: Vec<Pattern>,
+    /// Record what happens inside: summary, activity, weights or default; measurements in a FILE.json; or a state
+    /// or kernel at every step, such as pool.soma.potential or '**.kernel'. Without --out into the next free
+    /// runs/NAME-NNN; may be repeated
+    #[arg(long = "record", value_name = "WHAT", help_heading = "Results")]
+    records: Vec<Wanted>,
     /// Replace the run that --out holds
     #[arg(long, requires = "out", help_heading = "Results")]
     overwrite: bool,
@@ -103,13 +112,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         .map(|variant| described(variant, checked(&variant.model, &args.model.path)))
         .collect::<Result<_>>()?;
     let given = args.inputs.read(&configs[0].interface())?;
-    let mut plan = Plan { args, given, device, start, steps: 0 };
+    let measurements = recording::measurements(&args.records)?;
+    let mut plan = Plan { args, given, device, start, steps: 0, measurements };
     plan.steps = plan.steps(configs[0].as_ref())?;
     // Everything that can fail for what the user gave happens before the first step.
     for (place, variant) in variants.iter().enumerate() {
         let again = place > 0 && variants[place - 1].settings == variant.settings;
         if !again {
-            described(variant, plan.simulation(variant, configs[place].as_ref()))?;
+            let (mut simulation, _) = described(variant, plan.simulation(variant, configs[place].as_ref()))?;
+            described(variant, recording::check(&plan.measurements, &mut simulation, &plan.device))?;
         }
     }
     let stop = stop_on_ctrl_c()?;
@@ -122,13 +133,35 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let bar = bar(plan.steps, variants.len())?;
 
     let mut report = Report::new(out, &args.model.path, &variants, plan.steps);
+    let mut recorded = true;
     for (place, (variant, config)) in variants.iter().zip(&configs).enumerate() {
         if stop.load(Ordering::SeqCst) {
             break;
         }
         let (mut simulation, silent) = described(variant, plan.simulation(variant, config.as_ref()))?;
-        let (steps, seconds) = advance(&mut simulation, &plan, place, &bar, &stop)?;
         let folder = folder.as_ref().map(|folder| folder.of_run(place, variants.len()));
+        let mut recording = match &folder {
+            Some(folder) if variants.len() == 1 || !plan.measurements.is_empty() => {
+                Some(Recording::begin(folder, &plan, variant, &mut simulation)?)
+            }
+            _ => None,
+        };
+        let advanced = advance(&mut simulation, &plan, place, &bar, &stop, recording.as_mut());
+        let (steps, seconds) = match (advanced, recording) {
+            (Ok((steps, seconds)), Some(recording)) => {
+                let ended = recording.finish(&simulation, steps, stop.load(Ordering::SeqCst));
+                if let Err(error) = ended {
+                    bar.suspend(|| eprintln!("error: recording stopped: {error:#}"));
+                    recorded = false;
+                }
+                (steps, seconds)
+            }
+            (Ok(done), None) => done,
+            (Err(error), recording) => {
+                recording.into_iter().for_each(|recording| recording.fail(&error));
+                return Err(error);
+            }
+        };
         let outcome = Outcome::new(variant, &simulation, steps, seconds, silent, folder);
         outcome.write(variant, &simulation, args.plot, &plan.start)?;
         bar.suspend(|| report.add(outcome))?;
@@ -136,7 +169,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     bar.finish_and_clear();
     let interrupted = stop.load(Ordering::SeqCst);
     let all_finite = report.finish(folder.as_ref().map(Folder::path), interrupted)?;
-    Ok(match (interrupted, all_finite) {
+    Ok(match (interrupted, all_finite && recorded) {
         (true, _) => ExitCode::from(INTERRUPTED),
         (false, true) => ExitCode::SUCCESS,
         (false, false) => ExitCode::FAILURE,
@@ -171,6 +204,8 @@ struct Plan<'a> {
     device: Device,
     start: Start,
     steps: usize,
+    /// What is recorded.
+    measurements: Vec<Measurement>,
 }
 
 impl Plan<'_> {
@@ -192,11 +227,13 @@ impl Plan<'_> {
     /// The model of a run, built, and the inputs that get nothing but zeros.
     fn simulation(&self, variant: &Variant, config: &dyn AnyConfig) -> Result<(Simulation, Vec<String>)> {
         let (drives, silent) = self.args.inputs.drives(&self.given, config, &self.device)?;
-        let several = self.args.out.is_some() || self.args.plot || !self.args.records.is_empty();
-        let record = Record { outputs: several, planes: self.args.records.clone() };
+        let written = self.args.out.is_some() || !self.args.records.is_empty();
+        // A run that records into its folder needs no memory for what comes out.
+        let outputs = self.args.plot || (written && self.measurements.is_empty());
+        let record = Record { outputs, planes: recording::planes(&self.args.records) };
         self.start.check(&drives)?;
-        let mut simulation =
-            Simulation::new(&variant.model, drives, &record, &self.start.context(&self.device))?;
+        let context = self.start.context(&self.device);
+        let mut simulation = Simulation::new(&variant.model, drives, &record, &context)?;
         self.start.put(&mut simulation)?;
         Ok((simulation, silent))
     }
@@ -209,10 +246,14 @@ fn advance(
     place: usize,
     bar: &ProgressBar,
     stop: &AtomicBool,
+    mut recording: Option<&mut Recording>,
 ) -> Result<(usize, f64)> {
     let start = Instant::now();
     let before = (place * plan.steps) as u64;
-    let steps = simulation.run(plan.steps, |done| {
+    let steps = simulation.run(plan.steps, |done, instance| {
+        if let Some(recording) = &mut recording {
+            recording.see(done as u64, instance);
+        }
         if done.is_multiple_of(64) && (place > 0 || start.elapsed() > PATIENCE) {
             bar.set_position(before + done as u64);
         }

@@ -99,7 +99,9 @@ impl Outcome {
         }
         if self.diverged.is_none() {
             let metadata = [("dt".to_owned(), self.dt.to_string())].into();
-            TensorFile { metadata, tensors }.write(&path.join(OUTPUTS))?;
+            if !tensors.is_empty() {
+                TensorFile { metadata, tensors }.write(&path.join(OUTPUTS))?;
+            }
             let context = start.context(&Device::flex()); // For its seed alone.
             let (instance, steps) = (simulation.instance(), start.steps() + self.steps as u64);
             Snapshot::of(&variant.model, instance, 1, steps, &context).write(&path.join(STATE))?;

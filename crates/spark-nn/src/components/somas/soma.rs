@@ -140,6 +140,19 @@ impl UnitsOnHost {
     pub fn write(&self, state: &mut UnitsState) {
         state.0 = self.units.state(&state.0.potential.device());
     }
+
+    /// A plane of the state where it lies.
+    pub fn look(&self, name: &str) -> Option<&[f32]> {
+        let planes = self.units.planes();
+        match name {
+            "potential" => Some(planes.potential),
+            "recovery" => planes.recovery,
+            "spike_counter" => planes.since_spike,
+            "threshold_trace.trace" => planes.threshold_offset,
+            "adaptation_current" => planes.adaptation,
+            _ => None,
+        }
+    }
 }
 
 impl<M: Membrane> HostStep<Soma<M>> for UnitsOnHost {
@@ -149,6 +162,10 @@ impl<M: Membrane> HostStep<Soma<M>> for UnitsOnHost {
 
     fn settle(&self, _: &mut Soma<M>, state: &mut UnitsState) {
         self.write(state);
+    }
+
+    fn look(&self, name: &str) -> Option<&[f32]> {
+        UnitsOnHost::look(self, name)
     }
 }
 
