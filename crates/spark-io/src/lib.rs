@@ -3,7 +3,7 @@
 //! * [`TensorFile`]: named tensors and text metadata; reads with checks, writes atomically.
 //! * [`model`]: model files, JSON and `.scfg`.
 //! * [`parameters`]: the parameters of a Burn module by name, out of it and into it; [`floats`]: in which type.
-//! * [`Snapshot`]: a model with the state of one that runs.
+//! * [`Snapshot`]: a model with the state of one that runs; [`spark_snn`]: models of spark-snn with theirs.
 //! * [`signals`]: inputs over time from `.npy`, `.csv` and `.safetensors`.
 //! * [`pytorch`]: `state_dict`s of PyTorch, without running anything; [`rename`]: names of others into ours;
 //!   [`exchange`]: whole networks of snnTorch and SpikingJelly into ours and back.
@@ -30,6 +30,7 @@ pub mod rename;
 pub mod series;
 pub mod signals;
 mod snapshot;
+pub mod spark_snn;
 mod tensor_file;
 #[cfg(test)]
 mod test_memory;

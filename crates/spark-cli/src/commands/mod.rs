@@ -11,6 +11,7 @@ mod exchange;
 pub mod export;
 mod export_records;
 pub mod import;
+mod import_brain;
 pub mod inspect;
 mod interrupt;
 pub mod list;
