@@ -201,6 +201,18 @@ impl TrainConfig {
         Ok(problems.into_result()?)
     }
 
+    /// Checks that a batch can be split over so many devices.
+    ///
+    /// # Errors
+    /// When it has fewer samples.
+    pub fn check_devices(&self, count: usize) -> Result<(), Problems> {
+        let mut problems = Problems::default();
+        if self.batch < count {
+            problems.push("batch", self.batch, format!("at least one sample for each of {count} devices"));
+        }
+        problems.into_result()
+    }
+
     /// Checks that samples fit the network.
     ///
     /// # Errors

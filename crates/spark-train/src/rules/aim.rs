@@ -117,7 +117,7 @@ mod tests {
             }
             let gradients = |input: &Tensor<3>| {
                 let aim = Aim { lengths: Some(&[6; 4]), ..Aim::from(&Loss::CountCrossEntropy {}) };
-                let found = rule.find(&network, input.clone(), labels.clone(), aim);
+                let found = rule.find(&network, input.clone().into(), labels.clone(), aim);
                 by_name(&network, &found.gradients).into_values().flatten().collect::<Vec<f32>>()
             };
             let (expected, found) = (gradients(&short), gradients(&long));

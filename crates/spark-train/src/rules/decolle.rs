@@ -4,7 +4,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};
 use spark_core::seed::derive;
 use spark_kernels::{philox::Stream, random, spike_matmul};
-use spark_nn::layers::{Network, Reach};
+use spark_nn::layers::{Inputs, Network, Reach};
 
 use super::stages::Stages;
 use super::{Aim, Found, add, backward};
@@ -12,7 +12,7 @@ use super::{Aim, Found, add, backward};
 pub(super) fn find(
     network: &Network,
     stages: &Stages<'_>,
-    input: Tensor<3>,
+    input: Inputs,
     labels: Tensor<1, Int>,
     aim: Aim<'_>,
     seed: u64,

@@ -45,7 +45,7 @@ use burn::tensor::{Gradients, Int, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_core::Problems;
-use spark_nn::layers::{Network, NetworkOutput};
+use spark_nn::layers::{Inputs, Network, NetworkOutput};
 
 use crate::{Judged, Loss};
 pub(crate) use aim::Aim;
@@ -262,10 +262,11 @@ impl LearningRule {
     pub fn gradients(
         &self,
         network: &Network,
-        input: Tensor<3>,
+        input: impl Into<Inputs>,
         labels: Tensor<1, Int>,
         loss: &Loss,
     ) -> Result<Found, Problems> {
+        let input = input.into();
         let mut problems = Problems::default();
         self.validate("rule", &mut problems);
         let shape @ [_, batch, _] = input.dims();
@@ -287,7 +288,7 @@ impl LearningRule {
     pub(crate) fn find(
         self,
         network: &Network,
-        input: Tensor<3>,
+        input: Inputs,
         labels: Tensor<1, Int>,
         aim: Aim<'_>,
     ) -> Found {
@@ -312,12 +313,12 @@ impl LearningRule {
 }
 
 /// Backpropagation through time.
-pub(crate) fn whole(
+pub(crate) fn whole<I>(
     network: &Network,
-    input: Tensor<3>,
+    input: I,
     labels: Tensor<1, Int>,
     aim: Aim<'_>,
-    forward: impl Fn(&Network, Tensor<3>) -> NetworkOutput,
+    forward: impl Fn(&Network, I) -> NetworkOutput,
 ) -> Found {
     let output = forward(network, input);
     let penalty = aim.penalty(&output);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use spark_core::{DeviceChoice, seed};
 use spark_io::parameters::Path;
 use spark_kernels::{ScanOptions, leaky_scan};
-use spark_nn::layers::{Layer, NetworkConfig};
+use spark_nn::layers::{Inputs, Layer, NetworkConfig};
 use std::collections::BTreeMap;
 
 /// A network on an autodiff device, from its layers.
@@ -291,6 +291,46 @@ fn layers_without_anything_to_train_pass_gradients_on() {
         let (input, labels) = (spikes([5, 3, 4], &device), labels(3, 3, &device));
         let found = rule.gradients(&frozen, input, labels, &Loss::default()).unwrap();
         assert!(found.gradients.is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn inputs_that_stay_teach_what_their_steps_teach(
+        rule in prop::sample::select(LearningRule::PRESETS.to_vec()),
+        window in 1usize..8,
+        (frames, hold) in (1usize..4, 1usize..6),
+        cut in 0usize..4,
+    ) {
+        let rule = match rule {
+            LearningRule::TruncatedBptt { .. } => LearningRule::TruncatedBptt { steps: window },
+            other => other,
+        };
+        let device = Device::flex();
+        let layers = json!([
+            {"kind": "conv2d", "channels": 3, "kernel": [3, 3]},
+            {"kind": "max_pool2d", "window": [2, 2]},
+            {"kind": "dropout", "probability": 0.3},
+            {"kind": "leaky", "threshold": 0.1},
+            {"kind": "dense", "units": 4},
+            {"kind": "leaky", "threshold": 0.1}]);
+        let network = network(json!([1, 6, 6]), layers, &device);
+        let rows = spikes([frames, 3, 36], &device) * 0.5;
+        let time = frames * hold;
+        let lengths = [time, time - time.min(cut + 1) + 1, 1];
+        let gradients = |inputs: Inputs| {
+            let network = network.clone();
+            let aim = Aim { lengths: Some(&lengths), ..Aim::from(&Loss::CountCrossEntropy {}) };
+            let found = rule.find(&network, inputs, labels(3, 4, &device), aim);
+            (found.scores.into_data(), by_name(&network, &found.gradients))
+        };
+        let inputs = Inputs::held(rows, hold);
+        let (scores, found) = gradients(inputs.clone());
+        let (expected_scores, expected) = gradients(inputs.expanded().into());
+        prop_assert_eq!(scores, expected_scores);
+        assert_close(&found, &expected);
     }
 }
 
