@@ -150,9 +150,9 @@ impl TrainConfig {
             problems.positive("micro_batch", size);
         }
         self.rule.validate("rule", &mut problems);
-        if !self.penalties.is_empty() && !self.rule.is_backpropagation() {
+        if !self.penalties.is_empty() && !self.rule.takes_penalties() {
             let found = format!("{} with the rule {}", self.penalties.len(), self.rule.name());
-            problems.push("penalties", found, "none: only bptt and tbptt pass gradients of them");
+            problems.push("penalties", found, "none: its gradients pass from the loss of the output alone");
         }
         if let Some(patience) = self.patience {
             problems.positive("patience", patience);

@@ -42,7 +42,12 @@ impl Aim<'_> {
 
     /// The sum of the penalties, where there are any.
     pub fn penalty(&self, output: &NetworkOutput) -> Option<Tensor<1>> {
-        let terms = self.penalties.iter().filter_map(|penalty| penalty.forward(output, self.synapses));
+        self.penalty_of(&output.spikes)
+    }
+
+    /// The same of the spikes of each spiking layer in order.
+    pub fn penalty_of(&self, spikes: &[Tensor<3>]) -> Option<Tensor<1>> {
+        let terms = self.penalties.iter().filter_map(|penalty| penalty.of(spikes, self.synapses));
         terms.reduce(|sum, term| sum + term)
     }
 

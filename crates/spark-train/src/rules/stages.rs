@@ -73,6 +73,13 @@ impl<'a> Stages<'a> {
         (spikes, last, x)
     }
 
+    /// The spikes of each layer that spikes, from what the units of all stages give in order.
+    pub fn fired(&self, outputs: Vec<Tensor<3>>) -> Vec<Tensor<3>> {
+        let spike = |stage: &Stage<'_>| !matches!(stage.units, Some(Layer::LeakyIntegrator(_)));
+        let fired = self.stages.iter().zip(outputs).filter(|(stage, _)| spike(stage));
+        fired.map(|(_, output)| output).collect()
+    }
+
     /// What the network gives, from what its last units give.
     pub fn output(&self, ran: LocalRun) -> LocalRun {
         if self.tail.synapses.is_empty() {
