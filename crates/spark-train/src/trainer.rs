@@ -55,6 +55,8 @@ pub struct Trainer {
     progress: Progress,
     folder: RunFolder,
     device: Device,
+    /// Devices that take parts of a batch besides.
+    others: Vec<Device>,
 }
 
 /// Where training stands.
@@ -146,8 +148,29 @@ impl Trainer {
             progress: Progress::default(),
             folder,
             device,
+            others: Vec::new(),
             config,
         })
+    }
+
+    /// Splits every batch over these devices too, besides that of the trainer; see [`Learner::with_devices`].
+    ///
+    /// Parts have the size `micro_batch` of the configuration, or that of a batch over the number of devices: the
+    /// run is that of one device with such a `micro_batch`, bit for bit where all are of one backend on the CPU.
+    /// Like the device itself they belong to this process and not to the run, which may go on with others.
+    ///
+    /// # Errors
+    /// When a batch has fewer samples than there are devices.
+    pub fn share(&mut self, others: &[Device]) -> Result<(), TrainError> {
+        self.config.check_devices(1 + others.len())?;
+        self.others = others.iter().map(|device| device.clone().autodiff()).collect();
+        if !others.is_empty() {
+            let devices: Vec<_> = std::iter::once(&self.device).chain(&self.others).cloned().collect();
+            // Of the last batch of an epoch, which may be smaller, too: what a run finds depends on this size alone.
+            let size = self.config.micro_batch.unwrap_or(self.config.batch.div_ceil(devices.len()));
+            self.learner = self.learner.clone().with_micro_batch(Some(size)).with_devices(devices);
+        }
+        Ok(())
     }
 
     /// Starts from these parameters instead of those that were drawn.
@@ -267,13 +290,18 @@ impl Trainer {
     fn start_event(&self) -> Event {
         Event::Start {
             spark: env!("CARGO_PKG_VERSION").to_owned(),
-            device: format!("{:?}", self.device),
+            device: self.devices(),
             parameters: self.learner.network.num_params(),
             samples: [self.learned.len(), self.held_out.len(), self.data.test.labels().len()],
             step: self.progress.step,
             steps_per_epoch: self.steps_per_epoch(),
             epochs: self.config.epochs,
         }
+    }
+
+    fn devices(&self) -> String {
+        let devices = std::iter::once(&self.device).chain(&self.others);
+        devices.map(|device| format!("{device:?}")).collect::<Vec<_>>().join(", ")
     }
 
     /// What is left of the current epoch, its evaluation and its checkpoints.
@@ -341,7 +369,7 @@ impl Trainer {
         let rate = self.config.learning_rate * self.config.schedule.factor(self.progress.step, total, epoch);
         let truth = batch.labels().to_vec();
         let lengths = batch.lengths().to_vec();
-        let (input, labels) = batch.into_tensors(&self.device);
+        let (input, labels) = batch.into_inputs(&self.device);
         let found = self
             .learner
             .step_until(input, labels, &lengths, rate)
@@ -379,7 +407,7 @@ impl Trainer {
         let Some(batch) = Batches::new(data, indices, encoder, Purpose::Evaluate, batch).next() else {
             return Ok(());
         };
-        let (input, _) = batch.into_tensors(&self.device.clone().inner());
+        let (input, _) = batch.into_inputs(&self.device.clone().inner());
         let silent = |network: &Network| {
             let rates = network.valid().forward(input.clone(), None).rates();
             self.config.guard.silent(&rates).first().copied()
