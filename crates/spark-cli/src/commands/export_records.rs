@@ -111,7 +111,7 @@ fn table(recording: &Recording) -> Result<(String, String)> {
     }
     let (steps, times) = (&recording.rows.steps, recording.times());
     if stream.kind == StreamKind::Summary {
-        let names = stream.statistics.iter().map(|name| serde_json::to_value(name));
+        let names = stream.statistics.iter().map(serde_json::to_value);
         let names = names.map(|name| Ok(name?.as_str().unwrap_or_default().to_owned()));
         let names = names.collect::<Result<Vec<_>>>()?.join(",");
         let width = stream.statistics.len().max(1);

@@ -107,7 +107,7 @@ impl Places<'_> {
         let steps = floats(self.dump.need(&format!("constant.{}", join(&delays, "kernel")))?);
         let spikes = self.ring(&delays, false, slots)?.rows;
         let pre = spikes.first().map_or(0, Vec::len);
-        if pre == 0 || shown.len() != steps.len() || shown.len() % pre != 0 {
+        if pre == 0 || shown.len() != steps.len() || !shown.len().is_multiple_of(pre) {
             let message =
                 format!("`{name}`: found {} entries for {} delays of {pre} units", shown.len(), steps.len());
             return Err(self.dump.wrong(message));

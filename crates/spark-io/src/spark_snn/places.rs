@@ -194,7 +194,7 @@ impl<'a> Places<'a> {
         if traces.len() == post {
             return self.shaped(path, [traces.clone(), traces].concat(), blank);
         }
-        if traces.len() != types.len() || traces.len() % post != 0 {
+        if traces.len() != types.len() || !traces.len().is_multiple_of(post) {
             return Err(self.dump.wrong(format!(
                 "`{name}`: found {} entries for {} synapses",
                 traces.len(),

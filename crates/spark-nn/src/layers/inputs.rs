@@ -103,7 +103,7 @@ impl Inputs {
         let rows = range.start / hold..range.end.div_ceil(hold);
         let (first, end) = (range.start - rows.start * hold, range.end - rows.start * hold);
         let part = Self { rows: self.rows.slice_dim(0, rows), hold };
-        if range.start % hold == 0 && range.end % hold == 0 {
+        if range.start.is_multiple_of(hold) && range.end.is_multiple_of(hold) {
             return part;
         }
         part.expanded().slice_dim(0, first..end).into()

@@ -129,14 +129,14 @@ impl Channel {
                     let now = seen.values().into_owned();
                     match before {
                         Some(before) => {
-                            values.extend(now.iter().zip(before).map(|(now, before)| now - *before))
+                            values.extend(now.iter().zip(before).map(|(now, before)| now - *before));
                         }
                         None => values.extend(now.iter().map(|_| 0.0)),
                     }
                     *before = Some(now);
                 }
                 (StreamKind::Snapshot | StreamKind::Summary, seen) => {
-                    values.extend_from_slice(&seen.values())
+                    values.extend_from_slice(&seen.values());
                 }
             }
         };

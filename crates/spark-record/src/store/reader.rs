@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::ops::RangeBounds;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::index::{Index, RunEvent, Scalar, Tag, Warning};
 use super::recording::{self, MeasurementInfo, WindowInfo};
@@ -350,7 +350,7 @@ pub fn windows_of(paths: &RunPaths, index: Option<&Index>) -> Result<Windows, St
 
 impl Windows {
     /// Takes in a file that the index does not have as it is.
-    fn adopt(&mut self, path: &PathBuf) {
+    fn adopt(&mut self, path: &Path) {
         match WindowFile::read(path) {
             Ok(file) => {
                 let info = file.info(path);

@@ -304,7 +304,8 @@ fn windows_are_read_without_their_index() {
 fn a_window_that_is_not_what_it_says_is_refused_and_recording_goes_on() {
     let root = tempfile::tempdir().unwrap();
     let run = create(root.path());
-    let spoil: [(&str, fn(&mut Window)); 7] = [
+    type Spoil = fn(&mut Window);
+    let spoil: [(&str, Spoil); 7] = [
         ("shape", |window| window.rows[0].data = TensorData::from([[1u8, 2, 3, 4]])),
         ("type", |window| window.rows[1].data = TensorData::new(vec![0f64; 10], [2, 5])),
         ("follows", |window| window.rows[0].steps.swap(0, 1)),

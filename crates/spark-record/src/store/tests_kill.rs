@@ -32,7 +32,7 @@ fn records_until_it_is_killed() {
             step += 1;
             run.scalar("step", step, step as f64).unwrap();
         }
-        if step % 3 != 0 {
+        if !step.is_multiple_of(3) {
             run.flush().unwrap();
             println!("written {step}");
         }
