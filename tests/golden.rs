@@ -10,7 +10,8 @@ mod golden_support;
 mod support;
 
 use golden_support::{
-    Case, Checked, components, controllers, exchange, folder, losses, manifest, networks, nir, surrogates,
+    Case, Checked, components, controllers, exchange, folder, losses, manifest, networks, nir, spark_snn,
+    surrogates,
 };
 use serde_json::Value;
 use spark::prelude::Device;
@@ -99,6 +100,21 @@ fn graphs_of_other_libraries_have_their_spikes() {
         for (name, device) in &devices() {
             if let Err(problem) = nir::check(&folder, &entry, device) {
                 failures.push(format!("{} on {name}: {problem}", entry["file"]));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn brains_of_spark_snn_go_on_with_its_spikes() {
+    // A set of recordings may hold none of them.
+    let cases = spark_snn::cases(&folder().join("spark_snn"));
+    let mut failures = Vec::new();
+    for case in &cases {
+        for (name, device) in &devices() {
+            if let Err(problem) = spark_snn::check(case, device) {
+                failures.push(format!("{} on {name}: {problem}", case[0].display()));
             }
         }
     }

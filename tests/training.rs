@@ -115,6 +115,56 @@ fn a_resumed_run_is_the_uninterrupted_one_bit_for_bit() {
 }
 
 #[test]
+fn a_run_may_go_on_with_another_number_of_devices() {
+    let mut config = TrainConfig { micro_batch: Some(16), ..config() };
+    config.network.layers.insert(1, serde_json::from_str(r#"{"kind": "batch_norm"}"#).unwrap());
+    config
+        .network
+        .layers
+        .insert(3, serde_json::from_str(r#"{"kind": "dropout", "probability": 0.2}"#).unwrap());
+    let flex = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, _) = losses(&mut trainer(&config, folder.path(), &flex), None);
+    let expected = Checkpoint::read(&RunFolder::of(folder.path()).last()).unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut several = trainer(&config, folder.path(), &flex);
+    several.share(std::slice::from_ref(&flex)).unwrap();
+    let (mut found, _) = losses(&mut several, Some(3));
+    let (one, _) = losses(&mut resume(folder.path(), &flex), Some(6));
+    let mut several = resume(folder.path(), &flex);
+    several.share(&vec![flex.clone(); 2]).unwrap();
+    let (rest, _) = losses(&mut several, None);
+    found.extend([one, rest].concat());
+    assert_eq!(found, whole);
+    let resumed = Checkpoint::read(&RunFolder::of(folder.path()).last()).unwrap();
+    assert_eq!((resumed.parameters, resumed.optimizer), (expected.parameters, expected.optimizer));
+}
+
+#[test]
+fn two_backends_share_a_batch() {
+    let config = TrainConfig { epochs: 1, ..config() };
+    let folder = tempfile::tempdir().unwrap();
+    let mut one =
+        trainer(&TrainConfig { micro_batch: Some(16), ..config.clone() }, folder.path(), &Device::flex());
+    let (expected, _) = losses(&mut one, None);
+    let folder = tempfile::tempdir().unwrap();
+    let mut two = trainer(&config, folder.path(), &Device::flex());
+    let ndarray = DeviceChoice::NdArray.resolve().unwrap();
+    two.share(&[ndarray]).unwrap();
+    let (found, _) = losses(&mut two, None);
+    assert_eq!(found.len(), 5);
+    for (found, expected) in found.into_iter().zip(expected) {
+        let (found, expected) = (f64::from_bits(found), f64::from_bits(expected));
+        assert!((found - expected).abs() < 1e-3, "{found} against {expected}");
+    }
+
+    let mut few = trainer(&TrainConfig { batch: 2, ..config }, folder.path(), &Device::flex());
+    let error = few.share(&vec![Device::flex(); 2]).unwrap_err().to_string();
+    assert!(error.contains("at least one sample for each of 3 devices"), "{error}");
+}
+
+#[test]
 fn a_killed_run_goes_on_from_its_last_checkpoint() {
     let device = Device::flex();
     let folder = tempfile::tempdir().unwrap();

@@ -6,6 +6,7 @@ pub mod exchange;
 pub mod losses;
 pub mod networks;
 pub mod nir;
+pub mod spark_snn;
 pub mod surrogates;
 
 use serde_json::Value;

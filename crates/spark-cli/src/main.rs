@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use commands::{
     bench, check, convert, devices, diff, eval, export, import, inspect, list, new, plot, predict, record,
-    report, run, schema, train,
+    report, run, runs, schema, show, train, watch,
 };
 
 #[global_allocator]
@@ -40,6 +40,9 @@ enum Command {
     Import(Box<import::Args>),
     Export(export::Args),
     Inspect(inspect::Args),
+    Runs(runs::Args),
+    Show(show::Args),
+    Watch(watch::Args),
     List(list::Args),
     Devices(devices::Args),
     Bench(bench::Args),
@@ -66,6 +69,9 @@ fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Runs(args) => runs::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Watch(args) => watch::run(&args),
         Command::List(args) => list::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),

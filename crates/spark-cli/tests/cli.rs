@@ -1,8 +1,10 @@
 //! The program as its users meet it.
 
+mod devices;
 mod exchange;
 mod models;
 mod pictures;
+mod runs;
 
 use assert_cmd::Command;
 use predicates::prelude::*;
@@ -255,25 +257,6 @@ fn checkpoints_that_are_none_are_explained() {
         .assert()
         .failure()
         .stderr(predicate::str::contains("missing.safetensors"));
-}
-
-#[test]
-fn devices_are_listed_and_wrong_ones_explained() {
-    let folder = tempfile::tempdir().unwrap();
-    let lines = json_lines(spark(folder.path()).arg("devices"));
-    let devices = lines.last().unwrap()["devices"].as_array().unwrap().clone();
-    assert!(devices.contains(&"flex".into()) && devices.contains(&"ndarray".into()));
-    spark(folder.path())
-        .args(["train", "--device", "gpu"])
-        .assert()
-        .failure()
-        .stderr(predicate::str::contains("unknown device `gpu`"));
-    #[cfg(not(feature = "cuda"))]
-    spark(folder.path())
-        .args(["train", "--device", "cuda"])
-        .assert()
-        .failure()
-        .stderr(predicate::str::contains("--features cuda"));
 }
 
 #[test]

@@ -3,13 +3,13 @@
 //! * [`TensorFile`]: named tensors and text metadata; reads with checks, writes atomically.
 //! * [`model`]: model files, JSON and `.scfg`.
 //! * [`parameters`]: the parameters of a Burn module by name, out of it and into it; [`floats`]: in which type.
-//! * [`Snapshot`]: a model with the state of one that runs.
+//! * [`Snapshot`]: a model with the state of one that runs; [`spark_snn`]: models of spark-snn with theirs.
 //! * [`signals`]: inputs over time from `.npy`, `.csv` and `.safetensors`.
 //! * [`pytorch`]: `state_dict`s of PyTorch, without running anything; [`rename`]: names of others into ours;
 //!   [`exchange`]: whole networks of snnTorch and SpikingJelly into ours and back.
 //! * [`events`]: recordings of event cameras; [`series`]: labelled time series in UCR/UEA `.ts`.
 //! * [`nir`]: graphs of the Neuromorphic Intermediate Representation.
-//! * [`gzip`]: files that may be packed; [`hdf5`]: groups of arrays.
+//! * [`gzip`]: files that may be packed; [`hdf5`]: groups of arrays; [`npz`]: archives of NumPy.
 //! * [`Checkpoint`]: the layout that `spark train` writes, documented at its type.
 
 mod checkpoint;
@@ -23,12 +23,14 @@ pub mod hdf5;
 pub mod model;
 pub mod nir;
 mod npy;
+pub mod npz;
 pub mod parameters;
 pub mod pytorch;
 pub mod rename;
 pub mod series;
 pub mod signals;
 mod snapshot;
+pub mod spark_snn;
 mod tensor_file;
 #[cfg(test)]
 mod test_memory;

@@ -62,6 +62,17 @@ impl<'a> Array<'a> {
     }
 }
 
+/// What stands before the numbers of an array in row-major order, whose type NumPy calls `descr`.
+pub(crate) fn header(descr: &str, shape: &[usize]) -> Vec<u8> {
+    let extents: String = shape.iter().map(|extent| format!("{extent}, ")).collect();
+    let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({extents}), }}");
+    // The numbers begin at a multiple of 64 bytes, after a line end.
+    let filled = (MAGIC.len() + 4 + text.len() + 1).next_multiple_of(64) - MAGIC.len() - 4;
+    let length = (filled as u16).to_le_bytes();
+    let padded = format!("{text:<width$}\n", width = filled - 1);
+    [MAGIC, &[1, 0], &length, padded.as_bytes()].concat()
+}
+
 /// Header and data.
 fn split(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let rest = bytes.strip_prefix(MAGIC)?;

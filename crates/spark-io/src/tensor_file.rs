@@ -1,10 +1,12 @@
 //! Named tensors and text metadata in one safetensors file.
 
 use burn::tensor::{BoolStore, Bytes, DType, Shape, TensorData};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, TensorView};
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 /// The contents of a safetensors file.
 ///
@@ -82,6 +84,57 @@ impl TensorFile {
         Self::parse(&bytes, path)
     }
 
+    /// Reads the metadata of a file and those of its tensors that are `wanted` by name; the others stay on the disk.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    ///
+    /// # Examples
+    /// ```
+    /// # use burn::tensor::TensorData;
+    /// # use spark_io::TensorFile;
+    /// let mut file = TensorFile::default();
+    /// file.tensors.insert("large".into(), TensorData::from([0.0f32; 1000]));
+    /// file.tensors.insert("small".into(), TensorData::from([1.0f32]));
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("weights.safetensors");
+    /// file.write(&path)?;
+    /// assert_eq!(TensorFile::read_some(&path, |name| name == "small")?.tensors.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read_some(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Self, TensorFileError> {
+        let fault = |source| TensorFileError::Read { path: path.to_owned(), source };
+        let mut file = File::open(path).map_err(fault)?;
+        let length = file.metadata().map_err(fault)?.len();
+        let mut start = [0; 8];
+        if length < 8 {
+            return Err(content(path, &SafeTensorError::HeaderTooSmall));
+        }
+        file.read_exact(&mut start).map_err(fault)?;
+        let begin = u64::from_le_bytes(start).saturating_add(8);
+        if begin > length {
+            return Err(content(path, &SafeTensorError::InvalidHeaderLength));
+        }
+        let mut header = vec![0; (begin - 8) as usize];
+        file.read_exact(&mut header).map_err(fault)?;
+        let header: Metadata = serde_json::from_slice(&header)
+            .map_err(|error| content(path, &SafeTensorError::InvalidHeaderDeserialization(error)))?;
+        if begin + header.data_len() as u64 != length {
+            return Err(content(path, &SafeTensorError::MetadataIncompleteBuffer));
+        }
+        let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
+        let mut tensors = BTreeMap::new();
+        for (name, info) in header.tensors().into_iter().filter(|(name, _)| wanted(name)) {
+            let (from, to) = info.data_offsets;
+            let mut bytes = vec![0; to - from];
+            file.seek(SeekFrom::Start(begin + from as u64)).map_err(fault)?;
+            file.read_exact(&mut bytes).map_err(fault)?;
+            let data = tensor(path, &name, info.dtype, &info.shape, bytes)?;
+            tensors.insert(name, data);
+        }
+        Ok(Self { metadata, tensors })
+    }
+
     /// The contents of the bytes of a file; `path` names it in errors.
     fn parse(bytes: &[u8], path: &Path) -> Result<Self, TensorFileError> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| content(path, &error))?;
@@ -89,22 +142,8 @@ impl TensorFile {
         let mut tensors = BTreeMap::new();
         let views = SafeTensors::deserialize(bytes).map_err(|error| content(path, &error))?;
         for (name, view) in views.iter() {
-            let dtype = to_burn(view.dtype()).ok_or_else(|| TensorFileError::Dtype {
-                path: path.to_owned(),
-                tensor: name.to_owned(),
-                dtype: format!("{:?}", view.dtype()),
-            })?;
-            // Burn takes the bytes for truth values as they are, and panics at others when it reads them.
-            if view.dtype() == Dtype::BOOL
-                && let Some(at) = view.data().iter().position(|&byte| byte > 1)
-            {
-                let found = view.data()[at];
-                let message = format!("tensor `{name}`, entry {at}: found {found}, expected 0 or 1");
-                return Err(TensorFileError::Content { path: path.to_owned(), message });
-            }
-            let shape = Shape::from(view.shape().to_vec());
-            let data = Bytes::from_bytes_vec(view.data().to_vec());
-            tensors.insert(name.to_owned(), TensorData::from_bytes(data, shape, dtype));
+            let data = tensor(path, name, view.dtype(), view.shape(), view.data().to_vec())?;
+            tensors.insert(name.to_owned(), data);
         }
         Ok(Self { metadata, tensors })
     }
@@ -133,7 +172,30 @@ impl TensorFile {
     }
 }
 
-fn content(path: &Path, error: &safetensors::SafeTensorError) -> TensorFileError {
+/// The tensor `name` of the file `path`, from its bytes.
+fn tensor(
+    path: &Path,
+    name: &str,
+    dtype: Dtype,
+    shape: &[usize],
+    bytes: Vec<u8>,
+) -> Result<TensorData, TensorFileError> {
+    let known = to_burn(dtype).ok_or_else(|| TensorFileError::Dtype {
+        path: path.to_owned(),
+        tensor: name.to_owned(),
+        dtype: format!("{dtype:?}"),
+    })?;
+    // Burn takes the bytes for truth values as they are, and panics at others when it reads them.
+    if dtype == Dtype::BOOL
+        && let Some(at) = bytes.iter().position(|&byte| byte > 1)
+    {
+        let message = format!("tensor `{name}`, entry {at}: found {}, expected 0 or 1", bytes[at]);
+        return Err(TensorFileError::Content { path: path.to_owned(), message });
+    }
+    Ok(TensorData::from_bytes(Bytes::from_bytes_vec(bytes), Shape::from(shape.to_vec()), known))
+}
+
+fn content(path: &Path, error: &SafeTensorError) -> TensorFileError {
     TensorFileError::Content { path: path.to_owned(), message: error.to_string() }
 }
 
@@ -152,6 +214,15 @@ fn content(path: &Path, error: &safetensors::SafeTensorError) -> TensorFileError
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = temporary_beside(path)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// A file of a temporary name that is to become `path`.
+pub(crate) fn temporary_beside(path: &Path) -> std::io::Result<NamedTempFile> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -160,11 +231,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     // As for any new file, less what the user's umask takes away; temporary files are private otherwise.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    builder.tempfile_in(folder)
 }
 
 fn to_burn(dtype: Dtype) -> Option<DType> {
@@ -248,9 +315,22 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         for length in 0..bytes.len() {
             std::fs::write(&path, &bytes[..length]).unwrap();
-            let error = TensorFile::read(&path).unwrap_err();
-            assert!(error.to_string().contains("not a valid safetensors file"), "{length}: {error}");
+            for read in [TensorFile::read(&path), TensorFile::read_some(&path, |_| true)] {
+                let error = read.unwrap_err();
+                assert!(error.to_string().contains("not a valid safetensors file"), "{length}: {error}");
+            }
         }
+    }
+
+    #[test]
+    fn some_tensors_are_read_without_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        sample().write(&path).unwrap();
+        assert_eq!(TensorFile::read_some(&path, |_| true).unwrap(), sample());
+        let mut expected = sample();
+        expected.tensors.remove("w");
+        assert_eq!(TensorFile::read_some(&path, |name| name == "steps").unwrap(), expected);
     }
 
     #[test]

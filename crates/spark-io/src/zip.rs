@@ -6,7 +6,7 @@
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{self, Read, Write};
 
 use crate::cursor::Cursor;
 
@@ -167,39 +167,95 @@ fn entry<'a>(cursor: &mut Cursor<'a>) -> Result<Entry<'a>, String> {
     Ok(Entry { name, deflated: method == 8, crc, packed, unpacked, offset })
 }
 
+/// Writes an archive whose entries are stored as they are.
+pub(crate) struct ZipWriter<W> {
+    to: W,
+    directory: Vec<u8>,
+    offset: usize,
+    count: usize,
+}
+
+impl<W: Write> ZipWriter<W> {
+    pub(crate) fn new(to: W) -> Self {
+        Self { to, directory: Vec::new(), offset: 0, count: 0 }
+    }
+
+    /// Adds an entry that is made of these parts.
+    pub(crate) fn entry(&mut self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
+        self.packed_entry(name, 0, checked(parts), parts)
+    }
+
+    /// Adds an entry whose parts are packed by a method from contents of a check sum and length.
+    fn packed_entry(
+        &mut self,
+        name: &str,
+        method: u8,
+        (crc, unpacked): (u32, usize),
+        parts: &[&[u8]],
+    ) -> io::Result<()> {
+        let packed: usize = parts.iter().map(|part| part.len()).sum();
+        let offset = length(self.offset)?.to_le_bytes();
+        // The flag says that names are UTF-8.
+        let mut common = [&[20, 0, 0, 8][..], &[method, 0], &[0; 4], &crc.to_le_bytes()].concat();
+        for number in [packed, unpacked] {
+            common.extend(length(number)?.to_le_bytes());
+        }
+        let name_length = u16::try_from(name.len()).map_err(|_| too_large())?;
+        common.extend(name_length.to_le_bytes());
+        common.extend([0; 2]);
+        for part in [LOCAL, &common, name.as_bytes()].iter().chain(parts) {
+            self.to.write_all(part)?;
+            self.offset += part.len();
+        }
+        self.directory.extend([DIRECTORY, &[20, 0], &common, &[0; 10], &offset, name.as_bytes()].concat());
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Writes the directory.
+    pub(crate) fn finish(mut self) -> io::Result<W> {
+        let count = u16::try_from(self.count).ok().filter(|count| *count < u16::MAX).ok_or_else(too_large)?;
+        let (count, size) = (count.to_le_bytes(), length(self.directory.len())?.to_le_bytes());
+        let offset = length(self.offset)?.to_le_bytes();
+        let end = [END.0, &[0; 4], &count, &count, &size, &offset, &[0; 2]].concat();
+        self.to.write_all(&self.directory)?;
+        self.to.write_all(&end)?;
+        Ok(self.to)
+    }
+}
+
+/// Check sum and length of an entry.
+fn checked(parts: &[&[u8]]) -> (u32, usize) {
+    let mut crc = Crc::new();
+    parts.iter().for_each(|part| crc.update(part));
+    (crc.sum(), parts.iter().map(|part| part.len()).sum())
+}
+
+fn length(bytes: usize) -> io::Result<u32> {
+    u32::try_from(bytes).ok().filter(|bytes| *bytes < u32::MAX).ok_or_else(too_large)
+}
+
+fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, "a zip archive holds at most 4 GiB and 65,534 entries")
+}
+
 /// An archive of the given entries, each stored or deflated; for tests of what reads archives.
 #[cfg(test)]
 pub(crate) fn archive(entries: &[(&str, &[u8], bool)]) -> Vec<u8> {
     use flate2::{Compression, write::DeflateEncoder};
-    use std::io::Write;
 
-    let (mut file, mut directory) = (Vec::new(), Vec::new());
+    let mut archive = ZipWriter::new(Vec::new());
     for &(name, contents, deflate) in entries {
-        let mut crc = Crc::new();
-        crc.update(contents);
-        let packed = if deflate {
-            let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
-            encoder.write_all(contents).unwrap();
-            encoder.finish().unwrap()
-        } else {
-            contents.to_vec()
-        };
-        let offset = file.len() as u32;
-        let method = [u8::from(deflate) * 8, 0];
-        let mut common = [&[20, 0, 0, 0][..], &method, &[0; 4], &crc.sum().to_le_bytes()].concat();
-        for number in [packed.len(), contents.len()] {
-            common.extend((number as u32).to_le_bytes());
+        if !deflate {
+            archive.entry(name, &[contents]).unwrap();
+            continue;
         }
-        common.extend((name.len() as u16).to_le_bytes());
-        common.extend([0; 2]);
-        file.extend([LOCAL, &common, name.as_bytes(), &packed].concat());
-        directory.extend([DIRECTORY, &[20, 0], &common, &[0; 10]].concat());
-        directory.extend(offset.to_le_bytes());
-        directory.extend(name.as_bytes());
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(contents).unwrap();
+        let packed = encoder.finish().unwrap();
+        archive.packed_entry(name, 8, checked(&[contents]), &[&packed]).unwrap();
     }
-    let count = (entries.len() as u16).to_le_bytes();
-    let (size, offset) = ((directory.len() as u32).to_le_bytes(), (file.len() as u32).to_le_bytes());
-    [&file[..], &directory, END.0, &[0; 4], &count, &count, &size, &offset, &[0; 2]].concat()
+    archive.finish().unwrap()
 }
 
 #[cfg(test)]

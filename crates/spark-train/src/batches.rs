@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::seq::SliceRandom;
 use spark_core::seed;
+use spark_nn::layers::Inputs;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
@@ -48,10 +49,16 @@ impl Batch {
 
     /// Input `[time, batch, inputs]` and labels `[batch]` on a device.
     pub fn into_tensors(self, device: &Device) -> (Tensor<3>, Tensor<1, Int>) {
+        let (inputs, labels) = self.into_inputs(device);
+        (inputs.expanded(), labels)
+    }
+
+    /// The same, where inputs that stay constant for some steps are there once.
+    pub fn into_inputs(self, device: &Device) -> (Inputs, Tensor<1, Int>) {
         let labels: Vec<i32> = self.labels.into_iter().map(i32::from).collect();
         let count = labels.len();
         let labels = Tensor::from_data(TensorData::new(labels, [count]), device);
-        (self.encoded.into_tensor(device), labels)
+        (self.encoded.into_inputs(device), labels)
     }
 }
 

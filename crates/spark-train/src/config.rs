@@ -150,9 +150,9 @@ impl TrainConfig {
             problems.positive("micro_batch", size);
         }
         self.rule.validate("rule", &mut problems);
-        if !self.penalties.is_empty() && !self.rule.is_backpropagation() {
+        if !self.penalties.is_empty() && !self.rule.takes_penalties() {
             let found = format!("{} with the rule {}", self.penalties.len(), self.rule.name());
-            problems.push("penalties", found, "none: only bptt and tbptt pass gradients of them");
+            problems.push("penalties", found, "none: its gradients pass from the loss of the output alone");
         }
         if let Some(patience) = self.patience {
             problems.positive("patience", patience);
@@ -199,6 +199,18 @@ impl TrainConfig {
             self.rule.check(&self.network.init(self.seed, &Device::flex())?, "network", &mut problems);
         }
         Ok(problems.into_result()?)
+    }
+
+    /// Checks that a batch can be split over so many devices.
+    ///
+    /// # Errors
+    /// When it has fewer samples.
+    pub fn check_devices(&self, count: usize) -> Result<(), Problems> {
+        let mut problems = Problems::default();
+        if self.batch < count {
+            problems.push("batch", self.batch, format!("at least one sample for each of {count} devices"));
+        }
+        problems.into_result()
     }
 
     /// Checks that samples fit the network.

@@ -3,6 +3,7 @@
 use spark_core::Problems;
 use spark_core::config::ConfigError;
 use spark_io::CheckpointError;
+use spark_record::StoreError;
 use std::path::PathBuf;
 
 use crate::data::DataError;
@@ -33,6 +34,9 @@ pub enum TrainError {
         /// Why not.
         message: String,
     },
+    /// The record of the run cannot be written, or another process writes it.
+    #[error(transparent)]
+    Record(#[from] StoreError),
     /// The loss or a parameter is no longer a number.
     #[error(
         "training diverged at step {step} of epoch {epoch}: {what} is not finite; \

@@ -72,7 +72,7 @@ impl Evaluator {
         for batch in Batches::new(source, order, self.encoder, Purpose::Evaluate, self.batch) {
             let truth = &truth[sums.samples..sums.samples + batch.len()];
             let (lengths, active) = (batch.lengths().to_vec(), batch.active());
-            let (input, labels) = batch.into_tensors(device);
+            let (input, labels) = batch.into_inputs(device);
             let output = network.forward(input, None).until(&lengths);
             sums.units = output.spikes.iter().map(|spikes| spikes.dims()[2]).collect();
             sums.steps = output.output.dims()[0];
@@ -98,7 +98,7 @@ impl Evaluator {
     ) -> Prediction {
         let encoded = self.encoder.encode(data, &[index], Purpose::Evaluate);
         let lengths = encoded.lengths().to_vec();
-        let output = network.forward(encoded.into_tensor(device), None).until(&lengths);
+        let output = network.forward(encoded.into_inputs(device), None).until(&lengths);
         let scores = floats(self.loss.scores(&output));
         Prediction { class: argmax(&scores), counts: floats(output.counts()), rates: output.rates(), scores }
     }

@@ -1,6 +1,7 @@
 //! What a trainer reports while it works.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::Cost;
@@ -99,6 +100,21 @@ pub struct EpochRecord {
     pub cost: Option<Cost>,
     /// Duration of the epoch, evaluation included, in seconds.
     pub seconds: f64,
+}
+
+impl EpochRecord {
+    /// Losses and accuracies by name.
+    pub(crate) fn numbers(&self) -> BTreeMap<String, f64> {
+        let numbers = [
+            ("train_loss", Some(self.train_loss)),
+            ("train_accuracy", Some(self.train_accuracy)),
+            ("validation_loss", self.validation_loss),
+            ("validation_accuracy", self.validation_accuracy),
+            ("test_loss", Some(self.test_loss)),
+            ("test_accuracy", Some(self.test_accuracy)),
+        ];
+        numbers.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
 }
 
 /// Someone who wants to know.

@@ -1,8 +1,8 @@
 //! One optimizer step.
 
-use burn::tensor::{Int, Tensor, TensorData, Transaction};
+use burn::tensor::{Device, Int, Tensor, TensorData, Transaction};
 use spark_core::Problems;
-use spark_nn::layers::{Network, NetworkOutput, Synapses};
+use spark_nn::layers::{Inputs, Network, NetworkOutput, Synapses};
 
 use crate::rules::{self, Aim, Found};
 use crate::{LearningRule, Loss, Optimizer, Penalty, gradient_norm};
@@ -43,6 +43,8 @@ pub struct Learner {
     rule: LearningRule,
     /// Samples of a batch at a time.
     micro_batch: Option<usize>,
+    /// Where parts of a batch are seen at the same time; where the network is alone without any.
+    devices: Vec<Device>,
     /// Norm of the gradient above which a step is left out.
     explode: Option<f64>,
 }
@@ -79,6 +81,7 @@ impl Learner {
             synapses: Vec::new(),
             rule: LearningRule::default(),
             micro_batch: None,
+            devices: Vec::new(),
             explode: None,
         }
     }
@@ -99,6 +102,38 @@ impl Learner {
     #[must_use]
     pub fn with_micro_batch(self, size: Option<usize>) -> Self {
         Self { micro_batch: size, ..self }
+    }
+
+    /// Splits every batch over these devices, which see their parts at the same time; the one of the network sums
+    /// their gradients and takes the step.
+    ///
+    /// Parts are equally large, or as large as [`with_micro_batch`](Self::with_micro_batch) says, and then a step
+    /// does not depend on the number of devices. A device may be there twice.
+    ///
+    /// # Examples
+    /// ```
+    /// use burn::tensor::{Device, Int, Tensor};
+    /// use spark_nn::layers::{LeakyConfig, NetworkConfig};
+    /// use spark_train::{Learner, Loss, Optimizer, OptimizerConfig};
+    ///
+    /// let device = Device::flex().autodiff();
+    /// let config = NetworkConfig::mlp(&[4, 8, 2], LeakyConfig::default());
+    /// let labels = Tensor::<1, Int>::from_ints([1, 0, 1, 1], &device);
+    /// let mut gradients = Vec::new();
+    /// for devices in [vec![], vec![Device::flex(), Device::flex()]] {
+    ///     let optimizer = Optimizer::new(&OptimizerConfig::default(), None);
+    ///     let mut learner = Learner::new(config.init(1, &device)?, optimizer, Loss::default())
+    ///         .with_micro_batch(Some(2))
+    ///         .with_devices(devices);
+    ///     let found = learner.step(Tensor::<3>::ones([10, 4, 4], &device), labels.clone(), 0.05)?;
+    ///     gradients.push(found.gradient_norm);
+    /// }
+    /// assert_eq!(gradients[0], gradients[1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_devices(self, devices: Vec<Device>) -> Self {
+        Self { devices, ..self }
     }
 
     /// The same, to learn by another rule.
@@ -141,10 +176,11 @@ impl Learner {
     /// If the network was replaced by one that the rule cannot train.
     pub fn step(
         &mut self,
-        input: Tensor<3>,
+        input: impl Into<Inputs>,
         labels: Tensor<1, Int>,
         learning_rate: f64,
     ) -> Result<StepResult, NotFinite> {
+        let input = input.into();
         let lengths = vec![input.dims()[0]; labels.dims()[0]];
         self.step_until(input, labels, &lengths, learning_rate)
     }
@@ -155,17 +191,18 @@ impl Learner {
     /// When the loss or the gradient is not finite.
     pub fn step_until(
         &mut self,
-        input: Tensor<3>,
+        input: impl Into<Inputs>,
         labels: Tensor<1, Int>,
         lengths: &[usize],
         learning_rate: f64,
     ) -> Result<StepResult, NotFinite> {
-        let aim = self.aim(Some(lengths));
-        let found = match self.micro_batch {
-            Some(size) if size < lengths.len() => {
-                rules::micro::find(self.rule, &self.network, input, labels, aim, size)
-            }
-            _ => self.rule.find(&self.network, input, labels, aim),
+        let (input, aim) = (input.into(), self.aim(Some(lengths)));
+        let even = lengths.len().div_ceil(self.devices.len().max(1));
+        let size = self.micro_batch.unwrap_or(even);
+        let found = if size < lengths.len() {
+            rules::micro::find(self.rule, &self.network, input, labels, aim, (size, &self.devices))
+        } else {
+            self.rule.find(&self.network, input, labels, aim)
         };
         self.apply(found, learning_rate)
     }
@@ -224,7 +261,6 @@ impl Learner {
 mod tests {
     use super::*;
     use crate::OptimizerConfig;
-    use burn::tensor::Device;
     use spark_nn::layers::{LeakyConfig, NetworkConfig};
 
     #[test]

@@ -29,6 +29,7 @@ mod loss;
 pub mod nir;
 mod optimizer;
 mod penalty;
+mod report;
 mod restore;
 pub mod rules;
 mod run;

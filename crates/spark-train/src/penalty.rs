@@ -64,10 +64,13 @@ impl Penalty {
 
     /// The term, `[1]`; absent where no layer spikes, or no spike goes through a synapse.
     pub fn forward(&self, output: &NetworkOutput, synapses: &[Synapses]) -> Option<Tensor<1>> {
+        self.of(&output.spikes, synapses)
+    }
+
+    /// The same of the spikes of each spiking layer in order, `[time, batch, units]`.
+    pub(crate) fn of(&self, spikes: &[Tensor<3>], synapses: &[Synapses]) -> Option<Tensor<1>> {
         let terms: Vec<Tensor<1>> = match *self {
-            Self::Spikes { weight } => {
-                output.spikes.iter().map(|spikes| spikes.clone().sum() * weight).collect()
-            }
+            Self::Spikes { weight } => spikes.iter().map(|spikes| spikes.clone().sum() * weight).collect(),
             Self::RateBand { weight, low, high } => {
                 let term = |spikes: &Tensor<3>| {
                     let [time, batch, units] = spikes.dims();
@@ -76,19 +79,19 @@ impl Penalty {
                     let below = (-rate + low).clamp_min(0.0).square();
                     (above + below).mean() * weight
                 };
-                output.spikes.iter().map(term).collect()
+                spikes.iter().map(term).collect()
             }
             Self::Operations { weight } => {
                 let from = |layer: usize| synapses.iter().filter(move |found| found.from == Some(layer));
                 let fan_out = |layer: usize| from(layer).map(Synapses::fan_out).sum::<f64>();
-                let all: f64 = (output.spikes.iter().enumerate())
+                let all: f64 = (spikes.iter().enumerate())
                     .map(|(layer, spikes)| spikes.dims().iter().product::<usize>() as f64 * fan_out(layer))
                     .sum();
                 let term = |(layer, spikes): (usize, &Tensor<3>)| {
                     let share = fan_out(layer) / all;
                     (share > 0.0).then(|| spikes.clone().sum() * (f64::from(weight) * share))
                 };
-                output.spikes.iter().enumerate().filter_map(term).collect()
+                spikes.iter().enumerate().filter_map(term).collect()
             }
         };
         terms.into_iter().reduce(|sum, term| sum + term)

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::{Event, TrainError};
 
 /// What a run leaves behind: `config.json`, `metrics.jsonl`, `last.safetensors`, `best.safetensors` and,
-/// from `spark train`, `curves.svg`.
+/// from `spark train`, `curves.svg`; beside them its record, as [`RunReader`](spark_record::RunReader) reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunFolder {
     path: PathBuf,

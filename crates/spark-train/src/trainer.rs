@@ -15,8 +15,8 @@ use crate::batches::shuffled;
 use crate::data::{Source, TaskData};
 use crate::evaluation::classes;
 use crate::guard::{ATTEMPTS, strengthened};
+use crate::report::Report;
 use crate::restore;
-use crate::run::MetricsLog;
 use crate::{
     Batches, Cost, EpochRecord, Evaluation, Event, Learner, Observer, Optimizer, OptimizerState, Purpose,
     RunFolder, TrainConfig, TrainError,
@@ -55,6 +55,8 @@ pub struct Trainer {
     progress: Progress,
     folder: RunFolder,
     device: Device,
+    /// Devices that take parts of a batch besides.
+    others: Vec<Device>,
 }
 
 /// Where training stands.
@@ -146,8 +148,29 @@ impl Trainer {
             progress: Progress::default(),
             folder,
             device,
+            others: Vec::new(),
             config,
         })
+    }
+
+    /// Splits every batch over these devices too, besides that of the trainer; see [`Learner::with_devices`].
+    ///
+    /// Parts have the size `micro_batch` of the configuration, or that of a batch over the number of devices: the
+    /// run is that of one device with such a `micro_batch`, bit for bit where all are of one backend on the CPU.
+    /// Like the device itself they belong to this process and not to the run, which may go on with others.
+    ///
+    /// # Errors
+    /// When a batch has fewer samples than there are devices.
+    pub fn share(&mut self, others: &[Device]) -> Result<(), TrainError> {
+        self.config.check_devices(1 + others.len())?;
+        self.others = others.iter().map(|device| device.clone().autodiff()).collect();
+        if !others.is_empty() {
+            let devices: Vec<_> = std::iter::once(&self.device).chain(&self.others).cloned().collect();
+            // Of the last batch of an epoch, which may be smaller, too: what a run finds depends on this size alone.
+            let size = self.config.micro_batch.unwrap_or(self.config.batch.div_ceil(devices.len()));
+            self.learner = self.learner.clone().with_micro_batch(Some(size)).with_devices(devices);
+        }
+        Ok(())
     }
 
     /// Starts from these parameters instead of those that were drawn.
@@ -209,33 +232,11 @@ impl Trainer {
     /// written before are kept.
     pub fn run(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, TrainError> {
         let start = Instant::now();
-        self.folder.write_config(&self.config)?;
-        let log = MetricsLog::open(&self.folder, self.progress.step)?;
-        let mut report = Report { log, observer };
-        report.event(&self.start_event())?;
-        if self.progress.step == 0 {
-            // Without a hand for it a network is left to find its own way in the first epoch.
-            if self.config.guard.revive {
-                self.listen(&mut report)?;
-            }
-            self.save(&self.folder.last(), &mut report)?;
-            self.folder.remove_results()?;
-        }
-        let mut interrupted = false;
-        while !self.is_done() {
-            match self.epoch(&mut report, stop) {
-                Ok(()) => {}
-                Err(Halt::Interrupted) => {
-                    interrupted = true;
-                    break;
-                }
-                Err(Halt::Failed(error)) => {
-                    report.log.flush()?;
-                    return Err(error);
-                }
-            }
-        }
-        report.log.flush()?;
+        let mut report = Report::open(&self.folder, &self.config, self.progress.step, observer)?;
+        let result = self.epochs(&mut report, stop);
+        let ended = report.end(&result);
+        let interrupted = result?;
+        ended?;
         Ok(Outcome {
             interrupted,
             step: self.progress.step,
@@ -244,6 +245,27 @@ impl Trainer {
             checkpoint: RunFolder::checkpoint(self.folder.path()),
             seconds: start.elapsed().as_secs_f64(),
         })
+    }
+
+    /// The epochs that are left; whether `stop` ended them.
+    fn epochs(&mut self, report: &mut Report, stop: &AtomicBool) -> Result<bool, TrainError> {
+        report.event(&self.start_event())?;
+        if self.progress.step == 0 {
+            // Without a hand for it a network is left to find its own way in the first epoch.
+            if self.config.guard.revive {
+                self.listen(report)?;
+            }
+            self.save(&self.folder.last(), report)?;
+            self.folder.remove_results()?;
+        }
+        while !self.is_done() {
+            match self.epoch(report, stop) {
+                Ok(()) => {}
+                Err(Halt::Interrupted) => return Ok(true),
+                Err(Halt::Failed(error)) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// The folder of the run.
@@ -268,13 +290,18 @@ impl Trainer {
     fn start_event(&self) -> Event {
         Event::Start {
             spark: env!("CARGO_PKG_VERSION").to_owned(),
-            device: format!("{:?}", self.device),
+            device: self.devices(),
             parameters: self.learner.network.num_params(),
             samples: [self.learned.len(), self.held_out.len(), self.data.test.labels().len()],
             step: self.progress.step,
             steps_per_epoch: self.steps_per_epoch(),
             epochs: self.config.epochs,
         }
+    }
+
+    fn devices(&self) -> String {
+        let devices = std::iter::once(&self.device).chain(&self.others);
+        devices.map(|device| format!("{device:?}")).collect::<Vec<_>>().join(", ")
     }
 
     /// What is left of the current epoch, its evaluation and its checkpoints.
@@ -342,7 +369,7 @@ impl Trainer {
         let rate = self.config.learning_rate * self.config.schedule.factor(self.progress.step, total, epoch);
         let truth = batch.labels().to_vec();
         let lengths = batch.lengths().to_vec();
-        let (input, labels) = batch.into_tensors(&self.device);
+        let (input, labels) = batch.into_inputs(&self.device);
         let found = self
             .learner
             .step_until(input, labels, &lengths, rate)
@@ -380,7 +407,7 @@ impl Trainer {
         let Some(batch) = Batches::new(data, indices, encoder, Purpose::Evaluate, batch).next() else {
             return Ok(());
         };
-        let (input, _) = batch.into_tensors(&self.device.clone().inner());
+        let (input, _) = batch.into_inputs(&self.device.clone().inner());
         let silent = |network: &Network| {
             let rates = network.valid().forward(input.clone(), None).rates();
             self.config.guard.silent(&rates).first().copied()
@@ -456,15 +483,16 @@ impl Trainer {
             seed: self.config.seed,
             epoch: self.progress.epoch,
             step: self.progress.step,
-            metrics: self.progress.latest.as_ref().map(metrics).unwrap_or_default(),
+            metrics: self.progress.latest.as_ref().map(EpochRecord::numbers).unwrap_or_default(),
             progress: serde_json::to_value(&self.progress).map_err(|error| json_error(path, &error))?,
             parameters,
             optimizer: optimizer.tensors,
             optimizer_scalars: optimizer.scalars,
         };
+        report.flush()?;
         checkpoint.write(path)?;
         report.event(&Event::Checkpoint { step: self.progress.step, path: path.to_owned() })?;
-        report.log.flush()
+        report.flush()
     }
 
     fn diverged(&self, step: u64, what: &str) -> TrainError {
@@ -488,29 +516,4 @@ fn is_better(new: &EpochRecord, best: &EpochRecord) -> bool {
         (record.validation_accuracy.unwrap_or(0.0), -loss)
     };
     key(new) > key(best)
-}
-
-fn metrics(record: &EpochRecord) -> BTreeMap<String, f64> {
-    let numbers = [
-        ("train_loss", Some(record.train_loss)),
-        ("train_accuracy", Some(record.train_accuracy)),
-        ("validation_loss", record.validation_loss),
-        ("validation_accuracy", record.validation_accuracy),
-        ("test_loss", Some(record.test_loss)),
-        ("test_accuracy", Some(record.test_accuracy)),
-    ];
-    numbers.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-}
-
-/// Where events go: into the log of the run and to whoever watches.
-struct Report<'a> {
-    log: MetricsLog,
-    observer: &'a mut dyn Observer,
-}
-
-impl Report<'_> {
-    fn event(&mut self, event: &Event) -> Result<(), TrainError> {
-        self.observer.event(event);
-        self.log.write(event)
-    }
 }

@@ -1,6 +1,6 @@
 //! `spark import`
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use spark::core::config;
@@ -15,11 +15,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::exchange::{self as common, Record, Renaming, check_new, rules};
+use super::import_brain::{self, Task};
 use crate::output::Output;
 
 /// Make a checkpoint of a network that another library trained
 ///
-/// With --from nir the file is a NIR graph (.nir), which says all of the network.
+/// With --from nir the file is a NIR graph (.nir), which says all of the network. With --from spark-snn it is a brain
+/// in the middle of its life, as examples/python/spark_snn_dump.py writes it: --out takes the model file, --state
+/// the state with which spark run goes on.
 ///
 /// The file is a state_dict: .pt or .pth as torch.save writes it (read without executing anything), or
 /// .safetensors. The network follows from it where it can: linear and convolutional modules in order, batch
@@ -33,19 +36,24 @@ use crate::output::Output;
 ///   spark import net.pt --from snntorch --print-model > model.json
 ///   spark import net.pt --from snntorch --model model.json --rename out=layers.2 --out net.safetensors
 ///   spark import net.nir --from nir --dt 0.0001 --out net.safetensors
+///   spark import dump.safetensors --from spark-snn --out brain.json --state state.safetensors
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// State_dict or NIR graph to read
+    /// State_dict, NIR graph or dump to read
     file: PathBuf,
     /// Library that the network was trained with
     #[arg(long, value_enum)]
     from: Source,
-    /// Checkpoint to write
+    /// Checkpoint to write; from spark-snn the model, JSON or .scfg
     #[arg(long, value_name = "FILE", required_unless_present = "print_model")]
     out: Option<PathBuf>,
+    /// From spark-snn: the state to write
+    #[arg(long, value_name = "FILE.safetensors")]
+    state: Option<PathBuf>,
     /// Network (JSON): as `network` of spark train --print-config is written, or a file with one under `network`.
-    /// What units leave out is as the library has it
+    /// What units leave out is as the library has it. From spark-snn: the model, JSON or .scfg, in place of that in
+    /// the dump
     #[arg(long, value_name = "FILE.json")]
     model: Option<PathBuf>,
     /// Training configuration (JSON) of the checkpoint: data, encoding, steps, loss (default: that of spark train)
@@ -114,6 +122,8 @@ enum Source {
     Spikingjelly,
     /// A NIR graph
     Nir,
+    /// A dump of spark-snn
+    SparkSnn,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -171,6 +181,7 @@ impl Args {
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let out = Output { json: args.json };
+    ensure!(args.state.is_none() || args.from == Source::SparkSnn, "--state goes with --from spark-snn");
     let mut config: TrainConfig = match &args.config {
         Some(path) => config::read(path)?,
         None => TrainConfig::default(),
@@ -179,6 +190,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Source::Snntorch => state_dict(args, Library::SnnTorch, config.seed)?,
         Source::Spikingjelly => state_dict(args, Library::SpikingJelly, config.seed)?,
         Source::Nir => graph(args)?,
+        Source::SparkSnn => return brain(args, out),
     };
     let Some(path) = args.out.as_deref().filter(|_| !args.print_model) else {
         out.json(&imported.network)?;
@@ -217,6 +229,20 @@ fn graph(args: &Args) -> Result<Imported> {
         unused: Vec::new(),
         notes: found.warnings,
     })
+}
+
+/// A brain with its state.
+fn brain(args: &Args, out: Output) -> Result<ExitCode> {
+    match (&args.out, &args.state) {
+        (Some(model), Some(state)) if !args.print_model => import_brain::run(&Task {
+            dump: &args.file,
+            model: args.model.as_deref(),
+            to: [model, state],
+            overwrite: args.overwrite,
+            out,
+        }),
+        _ => bail!("--from spark-snn takes --out for the model and --state for its state"),
+    }
 }
 
 /// What the network gives against what was recorded: places, spikes, differences.

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod bench;
+mod braille;
 pub mod check;
 pub mod convert;
 pub mod devices;
@@ -8,7 +9,9 @@ pub mod diff;
 pub mod eval;
 mod exchange;
 pub mod export;
+mod export_records;
 pub mod import;
+mod import_brain;
 pub mod inspect;
 mod interrupt;
 pub mod list;
@@ -17,13 +20,17 @@ pub mod new;
 pub mod plot;
 pub mod predict;
 pub mod record;
+mod recorded;
 pub mod report;
 pub mod run;
+pub mod runs;
 pub mod schema;
+pub mod show;
 pub mod train;
 mod train_flags;
 mod train_init;
 mod train_progress;
+pub mod watch;
 
 use anyhow::Result;
 use spark::core::DeviceChoice;

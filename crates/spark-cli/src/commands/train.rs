@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use spark::core::config;
+use spark::core::{DeviceChoice, config};
 use spark::io::Checkpoint;
 use spark::prelude::{Device, Event, Outcome, RunFolder, TrainConfig, Trainer};
 use spark::record::figures::{Chart, Figure, Series};
@@ -42,6 +42,10 @@ pub struct Args {
     /// Replace the run that --out holds
     #[arg(long, requires = "out")]
     overwrite: bool,
+    /// Split every batch over several devices, such as cuda:0,cuda:1; a device named twice takes two parts at a time.
+    /// Results are those of one device with --micro-batch of the size of a part
+    #[arg(long, value_name = "DEVICES", value_delimiter = ',', conflicts_with = "device")]
+    devices: Vec<DeviceChoice>,
     #[command(flatten)]
     common: Common,
     #[command(flatten)]
@@ -66,9 +70,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         out.text(serde_json::to_string_pretty(&config)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let device = args.common.device.resolve()?;
+    let devices = devices(args)?;
     let stop = stop_on_ctrl_c()?;
-    let mut trainer = trainer(args, &config, data, origin, resumed, &device)?;
+    let mut trainer = trainer(args, &config, data, origin, resumed, &devices)?;
     let folder = trainer.folder().clone();
 
     let mut progress = Progress::new(out)?;
@@ -94,6 +98,15 @@ fn latest(path: &Path) -> Result<(PathBuf, Checkpoint)> {
     Ok((path, checkpoint))
 }
 
+/// Where to train: at least one device.
+fn devices(args: &Args) -> Result<Vec<Device>> {
+    let named = match &args.devices[..] {
+        [] => std::slice::from_ref(&args.common.device),
+        several => several,
+    };
+    Ok(named.iter().map(|choice| choice.resolve()).collect::<Result<_, _>>()?)
+}
+
 /// Everything that can fail for what the user gave happens before a folder is made.
 fn trainer(
     args: &Args,
@@ -101,8 +114,9 @@ fn trainer(
     data: Option<TaskData>,
     origin: Option<Origin>,
     resumed: Option<(PathBuf, Checkpoint)>,
-    device: &Device,
+    devices: &[Device],
 ) -> Result<Trainer> {
+    config.check_devices(devices.len())?;
     let data = match data {
         Some(data) => {
             config.check_rule()?;
@@ -114,7 +128,9 @@ fn trainer(
     let initial = origin.map(|origin| origin.parameters(config)).transpose()?;
     if let Some((path, checkpoint)) = resumed {
         let folder = RunFolder::of(&path);
-        return Ok(Trainer::resume(config.clone(), data, folder, device, checkpoint, &path)?);
+        let mut trainer = Trainer::resume(config.clone(), data, folder, &devices[0], checkpoint, &path)?;
+        trainer.share(&devices[1..])?;
+        return Ok(trainer);
     }
     let folder = match &args.out {
         Some(path) => RunFolder::create(path, args.overwrite)?,
@@ -128,7 +144,8 @@ fn trainer(
             RunFolder::numbered("runs".as_ref(), &name)?
         }
     };
-    let mut trainer = Trainer::new(config.clone(), data, folder, device)?;
+    let mut trainer = Trainer::new(config.clone(), data, folder, &devices[0])?;
+    trainer.share(&devices[1..])?;
     if let Some(parameters) = initial {
         trainer.start_from(parameters)?;
     }

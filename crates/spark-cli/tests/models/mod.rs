@@ -1,6 +1,7 @@
 //! The commands for models.
 
 mod run;
+mod state;
 mod wrong;
 
 use assert_cmd::Command;

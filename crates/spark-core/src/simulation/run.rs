@@ -12,7 +12,7 @@ use crate::model::{Model, Pattern, Settings};
 use crate::payload::PayloadKind;
 use crate::ports::PortError;
 use crate::registry;
-use crate::state::StateError;
+use crate::state::{Saved, StateError};
 
 /// A model that cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +136,14 @@ impl Simulation {
         // So that the time of a run includes what a device has still to do.
         self.watched.iter_mut().for_each(Watched::settle);
         Ok(self.steps)
+    }
+
+    /// Goes on from what another run of the same model left; its inputs begin with their first row all the same.
+    ///
+    /// # Errors
+    /// When it is the state of another model: one is missing, unknown or of another shape. Nothing is changed then.
+    pub fn restore(&mut self, state: &Saved) -> Result<(), StateError> {
+        self.instance.restore(state)
     }
 
     /// Duration of a step in ms.

@@ -103,6 +103,11 @@ pub fn read(path: &Path) -> Result<Loaded, ModelFileError> {
     if scfg::is_unpacked(&bytes) { scfg::read(&bytes).map_err(wrong) } else { json::read(&bytes, path) }
 }
 
+/// Reads the unpacked text of a `.scfg` file that stands inside another file, `path`.
+pub(crate) fn scfg_text(text: &[u8], path: &Path) -> Result<Loaded, ModelFileError> {
+    scfg::read(text).map_err(|wrong| ModelFileError::content(path, wrong))
+}
+
 /// Writes a model: `.scfg` by its name, anything else as JSON. Returns what could not be put the same way, each
 /// with its path in the model.
 ///

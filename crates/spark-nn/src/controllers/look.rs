@@ -2,17 +2,23 @@
 
 use spark_core::host::Signal;
 use spark_core::look::{Look, Place, Sight, SightKind, Spot};
+use spark_core::payload::{PayloadKind, Shape};
 
 use super::controller::Controller;
 use super::layout::Read;
 use super::on_host::Hosting;
+
+/// Whether an output has values by unit. Kernels are seen where they are kept, not where a rule hands them on.
+fn is_seen(shape: &Shape) -> bool {
+    !shape.pairs && !matches!(shape.kind, PayloadKind::Kernel | PayloadKind::DelayKernel)
+}
 
 impl Controller {
     /// Everything there is to see inside, and its own outputs under their own names.
     pub(super) fn sights_inside(&self) -> Vec<Sight> {
         let mut sights = Vec::new();
         for node in &self.nodes {
-            let own = node.outputs.iter().filter(|(_, shape)| !shape.pairs).map(|(port, shape)| Sight {
+            let own = node.outputs.iter().filter(|(_, shape)| is_seen(shape)).map(|(port, shape)| Sight {
                 address: port.to_string(),
                 kind: SightKind::Output,
                 payload: Some(shape.kind),
@@ -26,7 +32,7 @@ impl Controller {
             });
             sights.extend(own.chain(inside).map(|sight| sight.within(node.name)));
         }
-        let outputs = self.outputs.iter().zip(&self.output_shapes).filter(|(_, shape)| !shape.pairs);
+        let outputs = self.outputs.iter().zip(&self.output_shapes).filter(|(_, shape)| is_seen(shape));
         sights.extend(outputs.map(|((name, _), shape)| Sight {
             address: (*name).to_owned(),
             kind: SightKind::Output,
@@ -45,7 +51,7 @@ impl Controller {
         let (module, rest) = address.split_once('.')?;
         let at = self.nodes.iter().position(|node| node.name == module)?;
         let node = &mut self.nodes[at];
-        match node.outputs.iter().position(|(port, shape)| *port == rest && !shape.pairs) {
+        match node.outputs.iter().position(|(port, shape)| *port == rest && is_seen(shape)) {
             Some(output) => {
                 let slot = node.first + output;
                 self.keep(slot)

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_core::Problems;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::buffer::Buffer;
 
@@ -67,6 +68,25 @@ pub struct BatchNorm {
     channels: usize,
     momentum: f32,
     epsilon: f32,
+    #[module(skip)]
+    notes: Notes,
+}
+
+/// Mean and variance of each sequence that was seen, `[channels]`, where they are written down instead of followed.
+/// A clone writes nothing down.
+#[derive(Debug, Default)]
+struct Notes(Mutex<Option<Vec<[Tensor<1>; 2]>>>);
+
+impl Notes {
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<[Tensor<1>; 2]>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clone for Notes {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl BatchNormConfig {
@@ -92,6 +112,7 @@ impl BatchNormConfig {
             channels,
             momentum: self.momentum,
             epsilon: self.epsilon,
+            notes: Notes::default(),
         }
     }
 }
@@ -106,15 +127,36 @@ impl BatchNorm {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         let output = if input.device().is_autodiff() {
             let found = batch_norm_train(input, weight, bias, epsilon);
-            for (running, found) in [(&self.mean, found.mean), (&self.variance, found.variance)] {
-                let found = found.inner();
-                let earlier = running.value();
-                running.set(earlier * (1.0 - self.momentum) + found * self.momentum);
+            let statistics = [found.mean.inner(), found.variance.inner()];
+            match self.notes.lock().as_mut() {
+                Some(notes) => notes.push(statistics),
+                None => self.follow(statistics),
             }
             found.output
         } else {
             batch_norm(input, weight, bias, self.mean.value(), self.variance.value(), epsilon)
         };
         output.reshape(shape)
+    }
+
+    /// Moves the running statistics towards mean and variance of a sequence.
+    fn follow(&self, found: [Tensor<1>; 2]) {
+        for (running, found) in [&self.mean, &self.variance].into_iter().zip(found) {
+            let earlier = running.value();
+            running.set(earlier * (1.0 - self.momentum) + found * self.momentum);
+        }
+    }
+
+    /// From now on keeps statistics for [`take_over`](Self::take_over) instead of following them.
+    pub(super) fn note_statistics(&self) {
+        *self.notes.lock() = Some(Vec::new());
+    }
+
+    /// Follows the statistics that a replica kept.
+    pub(super) fn take_over(&self, replica: &Self) {
+        let device = self.mean.value().device();
+        for found in replica.notes.lock().take().into_iter().flatten() {
+            self.follow(found.map(|found| found.to_device(&device)));
+        }
     }
 }

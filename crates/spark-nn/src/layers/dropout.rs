@@ -85,6 +85,13 @@ impl DropoutConfig {
     }
 }
 
+impl Dropout {
+    /// Leaves out the next masks.
+    pub(super) fn skip(&self, masks: usize) {
+        self.draws.set(self.draws.value() + masks as f32);
+    }
+}
+
 impl Temporal for Dropout {
     type State = DropoutState;
 

@@ -6,9 +6,9 @@ use burn::tensor::{Device, Tensor};
 use super::member::{Asked, Member, Ran};
 use super::{
     Adaptive, Alpha, AvgPool2d, BatchNorm, Conv1d, Conv2d, DelayLine, DelayedDense, Dense, Dropout, Flatten,
-    Graph, IntegrateAndFire, Lapicque, LayerState, Leaky, LeakyIntegrator, MaxPool2d, Membrane, Neurons,
-    Parallel, Parametric, Physical, Recurrent, Residual, Scale, Sequential, SpikingLstm, SumPool2d, Synaptic,
-    Temporal,
+    Graph, Inputs, IntegrateAndFire, Lapicque, LayerState, Leaky, LeakyIntegrator, MaxPool2d, Membrane,
+    Neurons, Parallel, Parametric, Physical, Recurrent, Residual, Scale, Sequential, SpikingLstm, SumPool2d,
+    Synaptic, Temporal,
 };
 
 macro_rules! layers {
@@ -51,6 +51,18 @@ macro_rules! layers {
             fn run(&self, input: Tensor<3>, state: LayerState, asked: Asked) -> Ran {
                 match self {
                     $(Self::$layer(layer) => layer.run(input, state, asked),)*
+                }
+            }
+
+            fn run_held(&self, input: Inputs, state: LayerState, asked: Asked) -> Ran {
+                match self {
+                    $(Self::$layer(layer) => layer.run_held(input, state, asked),)*
+                }
+            }
+
+            fn forgets(&self) -> bool {
+                match self {
+                    $(Self::$layer(layer) => layer.forgets(),)*
                 }
             }
 
@@ -128,6 +140,22 @@ layers! {
     Residual,
     /// Layers with names, connected in any way.
     Graph,
+}
+
+/// Layers in order; in the place of a container those inside it.
+pub(super) fn leaves(layers: &[Layer]) -> Vec<&Layer> {
+    let mut all = Vec::new();
+    for layer in layers {
+        match layer {
+            Layer::Sequential(inner) => all.extend(leaves(&inner.layers)),
+            Layer::Residual(inner) => all.extend([leaves(&inner.body), leaves(&inner.shortcut)].concat()),
+            Layer::Graph(graph) => {
+                all.extend(graph.nodes.iter().flat_map(|node| leaves(std::slice::from_ref(&node.layer))));
+            }
+            layer => all.push(layer),
+        }
+    }
+    all
 }
 
 impl Layer {

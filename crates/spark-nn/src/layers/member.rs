@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use super::state::own;
 use super::units::{Scanned, run};
 use super::{
-    Adaptive, Alpha, AvgPool2d, BatchNorm, Conv1d, Conv2d, DelayedDense, Dense, Dropout, Flatten,
+    Adaptive, Alpha, AvgPool2d, BatchNorm, Conv1d, Conv2d, DelayedDense, Dense, Dropout, Flatten, Inputs,
     IntegrateAndFire, Lapicque, LayerState, Leaky, LeakyIntegrator, MaxPool2d, Parallel, Parametric, Scale,
     SpikingLstm, SumPool2d, Synaptic, Temporal,
 };
@@ -55,6 +55,17 @@ pub(super) trait Member: Sized {
     /// A sequence `[time, batch, inputs]`.
     fn run(&self, input: Tensor<3>, state: LayerState, asked: Asked) -> Ran;
 
+    /// The same of inputs that may stay for some steps.
+    fn run_held(&self, input: Inputs, state: LayerState, asked: Asked) -> Ran {
+        self.run(input.expanded(), state, asked)
+    }
+
+    /// Whether equal steps give equal outputs: each output follows from its own step and from what does not change
+    /// in a sequence, or from the mean over all steps.
+    fn forgets(&self) -> bool {
+        false
+    }
+
     /// A step `[batch, inputs]`.
     fn advance(&self, input: Tensor<2>, state: LayerState) -> (Tensor<2>, LayerState);
 
@@ -69,6 +80,10 @@ macro_rules! without_memory {
         impl Member for $layer {
             fn run(&self, input: Tensor<3>, state: LayerState, _: Asked) -> Ran {
                 Ran::plain(self.forward(input), state)
+            }
+
+            fn forgets(&self) -> bool {
+                true
             }
 
             fn advance(&self, input: Tensor<2>, state: LayerState) -> (Tensor<2>, LayerState) {
@@ -136,6 +151,11 @@ looped!(Alpha, SpikingLstm, Parallel);
 
 impl Member for Dropout {
     with_state!();
+
+    // The mask stays for the sequence.
+    fn forgets(&self) -> bool {
+        true
+    }
 
     fn run(&self, input: Tensor<3>, state: LayerState, _: Asked) -> Ran {
         let (output, state) = self.sequence(input, own(state));

@@ -10,8 +10,8 @@ use super::config::Place;
 use super::member::Asked;
 use super::sequential;
 use super::{
-    Conv2dConfig, DenseConfig, DropoutConfig, Layer, LayerConfig, LeakyConfig, MaxPool2dConfig, NetworkState,
-    RecurrentConfig, RecurrentUnitsConfig, Temporal,
+    Conv2dConfig, DenseConfig, DropoutConfig, Inputs, Layer, LayerConfig, LeakyConfig, MaxPool2dConfig,
+    NetworkState, RecurrentConfig, RecurrentUnitsConfig, Temporal,
 };
 
 /// Configuration of a [`Network`].
@@ -218,13 +218,15 @@ impl NetworkConfig {
 }
 
 impl Network {
-    /// Runs a sequence `[time, batch, inputs]` from `state`, or from the initial state.
+    /// Runs a sequence `[time, batch, inputs]` from `state`, or from the initial state. Of [`Inputs`] that stay for some
+    /// steps the layers before the first units see each once.
     ///
     /// Nothing is carried over: what a sequence leaves behind is in the state that it returns.
     ///
     /// # Panics
     /// If the state is not one of this network.
-    pub fn forward(&self, input: Tensor<3>, state: Option<NetworkState>) -> NetworkOutput {
+    pub fn forward(&self, input: impl Into<Inputs>, state: Option<NetworkState>) -> NetworkOutput {
+        let input = input.into();
         let state = state.unwrap_or_else(|| self.initial_state(input.dims()[1], &input.device()));
         let asked = Asked { potential: true, crossings: false };
         let (ran, state) = sequential::run(&self.layers, input, state, asked);
@@ -252,7 +254,7 @@ impl Temporal for Network {
     }
 
     fn sequence(&self, input: Tensor<3>, state: NetworkState) -> (Tensor<3>, NetworkState) {
-        let (ran, state) = sequential::run(&self.layers, input, state, Asked::default());
+        let (ran, state) = sequential::run(&self.layers, input.into(), state, Asked::default());
         (ran.output, state)
     }
 }

@@ -10,7 +10,7 @@ use spark_core::schema::join;
 use super::config::Place;
 use super::member::{Asked, Member, Ran};
 use super::sequential::{self, SequentialConfig};
-use super::{Layer, LayerConfig, LayerState, NetworkState};
+use super::{Inputs, Layer, LayerConfig, LayerState, NetworkState};
 
 /// Configuration of [`Residual`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -81,7 +81,15 @@ impl Member for Residual {
         LayerState::Residual(Box::new([begin(&self.body), begin(&self.shortcut)]))
     }
 
-    fn run(&self, input: Tensor<3>, state: LayerState, _: Asked) -> Ran {
+    fn run(&self, input: Tensor<3>, state: LayerState, asked: Asked) -> Ran {
+        self.run_held(input.into(), state, asked)
+    }
+
+    fn forgets(&self) -> bool {
+        self.body.iter().chain(&self.shortcut).all(Member::forgets)
+    }
+
+    fn run_held(&self, input: Inputs, state: LayerState, _: Asked) -> Ran {
         let [body, shortcut] = own(state);
         let (ran, body) = sequential::run(&self.body, input.clone(), body, Asked::default());
         let (around, shortcut) = sequential::run(&self.shortcut, input, shortcut, Asked::default());

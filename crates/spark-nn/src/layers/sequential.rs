@@ -11,7 +11,7 @@ use spark_kernels::Crossings;
 use super::config::Place;
 use super::member::{Asked, Member, Ran};
 use super::state::own;
-use super::{Layer, LayerConfig, LayerState, NetworkState};
+use super::{Inputs, Layer, LayerConfig, LayerState, NetworkState};
 
 /// Configuration of [`Sequential`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -112,35 +112,35 @@ pub(super) fn begin(layers: &[Layer], batch: usize, device: &Device) -> NetworkS
 }
 
 /// What a row of layers gives; the state beside it.
-pub(super) fn run(
-    layers: &[Layer],
-    input: Tensor<3>,
-    state: NetworkState,
-    asked: Asked,
-) -> (Ran, NetworkState) {
+pub(super) fn run(layers: &[Layer], input: Inputs, state: NetworkState, asked: Asked) -> (Ran, NetworkState) {
     assert_eq!(state.layers.len(), layers.len(), "a state of as many layers");
     let mut states = Vec::with_capacity(layers.len());
-    let mut whole = Ran::plain(input, LayerState::None);
+    let mut all_spikes = Vec::new();
+    let mut x = input;
+    let (mut support, mut potential) = (None, None::<Tensor<3>>);
     for (index, (layer, state)) in layers.iter().zip(state.layers).enumerate() {
         let next = layers.get(index + 1);
         let wanted = match next {
             None => asked,
             Some(next) => Asked { potential: false, crossings: matches!(next, Layer::Dense(_)) },
         };
-        let crossings = whole.support.take().zip(whole.potential.take());
+        let crossings = support.take().zip(potential.take());
+        let hold = if layer.forgets() { x.hold } else { 1 };
         let ran = match (layer, crossings) {
             (Layer::Dense(dense), Some(((threshold, half_width), potential))) => {
                 let crossings = Crossings { potential: potential.flatten(0, 1), threshold, half_width };
-                Ran::plain(dense.forward_near(whole.output, crossings), state)
+                Ran::plain(dense.forward_near(x.expanded(), crossings), state)
             }
-            _ => layer.run(whole.output, state, wanted),
+            _ if layer.forgets() => layer.run(x.rows, state, wanted),
+            _ => layer.run_held(x, state, wanted),
         };
-        let Ran { output, potential, support, spikes, state } = ran;
-        states.push(state);
-        whole.spikes.extend(spikes);
-        whole = Ran { output, potential, support, ..whole };
+        states.push(ran.state);
+        all_spikes.extend(ran.spikes);
+        x = Inputs::held(ran.output, hold);
+        (support, potential) = (ran.support, ran.potential);
     }
-    (whole, NetworkState { layers: states })
+    let ran = Ran { potential, support, spikes: all_spikes, ..Ran::plain(x.expanded(), LayerState::None) };
+    (ran, NetworkState { layers: states })
 }
 
 pub(super) fn advance(layers: &[Layer], input: Tensor<2>, state: NetworkState) -> (Tensor<2>, NetworkState) {
@@ -165,6 +165,14 @@ impl Member for Sequential {
     }
 
     fn run(&self, input: Tensor<3>, state: LayerState, asked: Asked) -> Ran {
+        self.run_held(input.into(), state, asked)
+    }
+
+    fn forgets(&self) -> bool {
+        self.layers.iter().all(Member::forgets)
+    }
+
+    fn run_held(&self, input: Inputs, state: LayerState, asked: Asked) -> Ran {
         let (ran, state) = run(&self.layers, input, own(state), asked);
         Ran { state: state.into(), ..ran }
     }

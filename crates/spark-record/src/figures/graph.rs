@@ -246,16 +246,16 @@ impl Graph {
     fn ends(&self, laid: &Layout) -> Vec<[f64; 2]> {
         let mut ends = vec![[0.0; 2]; self.edges.len()];
         for node in 0..self.nodes.len() {
-            for side in 0..2 {
-                let touches = |way: &[usize]| if side == 0 { way.first() } else { way.last() } == Some(&node);
-                let other = |way: &[usize]| laid.middle[if side == 0 { way[1] } else { way[way.len() - 2] }];
+            for leaves in [true, false] {
+                let touches = |way: &[usize]| if leaves { way.first() } else { way.last() } == Some(&node);
+                let other = |way: &[usize]| laid.middle[if leaves { way[1] } else { way[way.len() - 2] }];
                 let here = laid.ways.iter().enumerate().filter(|(_, way)| touches(way));
                 let mut here: Vec<(f64, usize)> = here.map(|(edge, way)| (other(way), edge)).collect();
                 here.sort_by(|a, b| a.0.total_cmp(&b.0));
                 let step = (BOX - 10.0) / here.len().max(1) as f64;
                 for (at, (_, edge)) in here.iter().enumerate() {
                     let shift = (at as f64 + 0.5) * step - (BOX - 10.0) / 2.0;
-                    ends[*edge][side] = laid.middle[node] + shift + self.top();
+                    ends[*edge][usize::from(!leaves)] = laid.middle[node] + shift + self.top();
                 }
             }
         }

@@ -52,6 +52,12 @@ impl Channel {
         &self.stream
     }
 
+    /// Bytes of the rows that are not in a window yet.
+    pub fn bytes(&self) -> usize {
+        let far = self.far.len() * self.stream.kept_units();
+        self.bytes.len() + size_of::<f32>() * (self.values.len() + far)
+    }
+
     /// Before the first step: what snapshots and changes begin with.
     pub fn begin(&mut self, step: u64, instance: &dyn Instance, is_recorded: bool) {
         match self.stream.kind {
@@ -123,14 +129,14 @@ impl Channel {
                     let now = seen.values().into_owned();
                     match before {
                         Some(before) => {
-                            values.extend(now.iter().zip(before).map(|(now, before)| now - *before))
+                            values.extend(now.iter().zip(before).map(|(now, before)| now - *before));
                         }
                         None => values.extend(now.iter().map(|_| 0.0)),
                     }
                     *before = Some(now);
                 }
                 (StreamKind::Snapshot | StreamKind::Summary, seen) => {
-                    values.extend_from_slice(&seen.values())
+                    values.extend_from_slice(&seen.values());
                 }
             }
         };

@@ -25,7 +25,7 @@ use crate::window::StreamKind;
 ///         "look_back": 100
 ///     }"#,
 /// )?;
-/// assert_eq!((bursts.look_back, bursts.window), (100, 1000));
+/// assert_eq!((bursts.look_back, bursts.window), (100, 10_000));
 /// assert_eq!(Preset::Activity.measurement().name, "activity");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
@@ -48,8 +48,9 @@ pub struct Measurement {
     /// What windows are grouped by; by nothing without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Grouping>,
-    /// Steps in a window, which bounds the memory that it takes (default 1000).
-    #[serde(default = "thousand")]
+    /// Steps in a window (default 10000), which bounds the memory that it takes; a window that takes more than 16 MiB
+    /// ends sooner.
+    #[serde(default = "ten_thousand")]
     pub window: u64,
 }
 
@@ -63,12 +64,12 @@ pub enum Grouping {
     Tag(String),
 }
 
-fn thousand() -> u64 {
-    1000
+fn ten_thousand() -> u64 {
+    10_000
 }
 
 impl Measurement {
-    /// A measurement that records always, in windows of 1,000 steps.
+    /// A measurement that records always, in windows of 10,000 steps.
     pub fn new(name: &str, probes: Vec<Probe>) -> Self {
         Self {
             name: name.to_owned(),
@@ -77,7 +78,7 @@ impl Measurement {
             look_back: 0,
             hold: 0,
             group: None,
-            window: thousand(),
+            window: ten_thousand(),
         }
     }
 

@@ -69,6 +69,9 @@ pub struct Recorder {
     dt: f64,
 }
 
+/// Bytes of a window after which it ends.
+const LARGE: usize = 16 << 20;
+
 /// A measurement under way.
 #[derive(Debug)]
 struct Running {
@@ -244,7 +247,8 @@ impl Running {
         let look_back = self.config.look_back;
         // Short stretches share a window, unless each has to bring what was before it.
         let ended = !active && look_back > 0;
-        let full = self.open.is_some_and(|first| step - first >= self.config.window);
+        let large = self.channels.iter().map(Channel::bytes).sum::<usize>() > LARGE;
+        let full = self.open.is_some_and(|first| large || step - first >= self.config.window);
         if self.open.is_some() && (ended || full || (active && group != self.group)) {
             self.close(dt, windows);
         }

@@ -7,6 +7,7 @@ use spark_kernels::host::{self, Spiking};
 use std::borrow::Cow;
 
 /// What a look shows.
+#[allow(clippy::large_enum_variant)] // A box would ask for memory at every step.
 pub(super) enum Seen<'a> {
     /// Spikes.
     Spikes(&'a Spiking),

@@ -1,13 +1,10 @@
 //! Statistics over units and steps.
 
 use burn::tensor::Tensor;
-use spark_kernels::host::Spiking;
+use spark_kernels::host::{Moments, Spiking};
 
 use super::seen::Seen;
 use crate::window::Statistic;
-
-/// Values that are added up side by side, so that the sums of neighbours do not wait for each other.
-const LANES: usize = 16;
 
 /// What is known of a stretch of steps, by group of units.
 #[derive(Debug)]
@@ -24,23 +21,11 @@ pub(super) struct Summary {
     seconds: f64,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Moments {
-    sum: f64,
-    squares: f64,
-    min: f32,
-    max: f32,
-}
-
-impl Default for Moments {
-    fn default() -> Self {
-        Self { sum: 0.0, squares: 0.0, min: f32::INFINITY, max: f32::NEG_INFINITY }
-    }
-}
-
 /// The same by unit, where the values are.
 #[derive(Debug)]
 struct OnDevice {
+    /// The values of the first step, from which differences are taken.
+    first: Tensor<1>,
     sum: Tensor<1>,
     squares: Tensor<1>,
     min: Tensor<1>,
@@ -86,11 +71,8 @@ impl Summary {
         for (group, moments) in self.groups.iter_mut().enumerate() {
             let (start, end) = (self.bounds[group], self.bounds[group + 1]);
             let to = from + active[from..].partition_point(|unit| (*unit as usize) < end);
-            let count = (to - from) as f64;
-            moments.sum += count;
-            moments.squares += count;
-            moments.max = moments.max.max(f32::from(u8::from(to > from)));
-            moments.min = moments.min.min(f32::from(u8::from(to - from == end - start)));
+            moments.repeat(1.0, (to - from) as u64);
+            moments.repeat(0.0, (end - start - (to - from)) as u64);
             from = to;
         }
         if !self.active.is_empty() {
@@ -109,33 +91,38 @@ impl Summary {
 
     fn see_tensor(&mut self, x: Tensor<1>) {
         self.device = Some(match self.device.take() {
-            None => OnDevice { sum: x.clone(), squares: x.clone() * x.clone(), min: x.clone(), max: x },
-            Some(OnDevice { sum, squares, min, max }) => OnDevice {
-                sum: sum + x.clone(),
-                squares: squares + x.clone() * x.clone(),
-                min: min.min_pair(x.clone()),
-                max: max.max_pair(x),
-            },
+            None => {
+                let nothing = x.zeros_like();
+                OnDevice { first: x.clone(), sum: nothing.clone(), squares: nothing, min: x.clone(), max: x }
+            }
+            Some(OnDevice { first, sum, squares, min, max }) => {
+                let difference = x.clone() - first.clone();
+                OnDevice {
+                    first,
+                    sum: sum + difference.clone(),
+                    squares: squares + difference.clone() * difference,
+                    min: min.min_pair(x.clone()),
+                    max: max.max_pair(x),
+                }
+            }
         });
     }
 
     /// Brings what is on a device to the host.
     fn settle(&mut self) {
-        let Some(OnDevice { sum, squares, min, max }) = self.device.take() else { return };
-        let planes = Tensor::stack::<2>(vec![sum, squares, min, max], 0).into_data();
+        let Some(OnDevice { first, sum, squares, min, max }) = self.device.take() else { return };
+        let planes = Tensor::stack::<2>(vec![first, sum, squares, min, max], 0).into_data();
         let planes: Vec<f32> = planes.iter().collect();
-        let units = planes.len() / 4;
+        let units = planes.len() / 5;
+        let at = |plane: usize, unit: usize| planes[plane * units + unit];
         for (moments, bounds) in self.groups.iter_mut().zip(self.bounds.windows(2)) {
             for unit in bounds[0]..bounds[1] {
-                moments.sum += f64::from(planes[unit]);
-                moments.squares += f64::from(planes[units + unit]);
-                moments.min = moments.min.min(planes[2 * units + unit]);
-                moments.max = moments.max.max(planes[3 * units + unit]);
+                let sums = [1, 2].map(|plane| f64::from(at(plane, unit)));
+                moments.join(self.steps, at(0, unit), sums, [at(3, unit), at(4, unit)]);
             }
         }
-        // A value that is not zero has a square that is not.
-        for (active, square) in self.active.iter_mut().zip(&planes[units..2 * units]) {
-            *active |= *square != 0.0;
+        for (unit, active) in self.active.iter_mut().enumerate() {
+            *active |= at(3, unit) != 0.0 || at(4, unit) != 0.0;
         }
     }
 
@@ -144,52 +131,22 @@ impl Summary {
         self.settle();
         for (group, moments) in self.groups.iter().enumerate() {
             let (start, end) = (self.bounds[group], self.bounds[group + 1]);
-            let units = (end - start) as f64;
-            let count = units * self.steps as f64;
-            let mean = moments.sum / count;
             for statistic in &self.statistics {
                 rows.push(match statistic {
-                    Statistic::Mean => mean as f32,
-                    Statistic::Std => (moments.squares / count - mean * mean).max(0.0).sqrt() as f32,
-                    Statistic::Min => moments.min,
-                    Statistic::Max => moments.max,
+                    Statistic::Mean => moments.mean() as f32,
+                    Statistic::Std => moments.variance().sqrt() as f32,
+                    Statistic::Min => moments.min(),
+                    Statistic::Max => moments.max(),
                     Statistic::Active => {
                         let active = self.active[start..end].iter().filter(|active| **active).count();
-                        (active as f64 / units) as f32
+                        (active as f64 / (end - start) as f64) as f32
                     }
-                    Statistic::Rate => (mean / self.seconds) as f32,
+                    Statistic::Rate => (moments.mean() / self.seconds) as f32,
                 });
             }
         }
         self.groups.fill(Moments::default());
         self.active.fill(false);
         self.steps = 0;
-    }
-}
-
-impl Moments {
-    fn add(&mut self, values: &[f32]) {
-        let (blocks, rest) = values.as_chunks::<LANES>();
-        let (mut sum, mut squares) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-        let (mut min, mut max) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
-        for block in blocks {
-            for lane in 0..LANES {
-                let x = block[lane];
-                sum[lane] += x;
-                squares[lane] += x * x;
-                min[lane] = if x < min[lane] { x } else { min[lane] };
-                max[lane] = if x > max[lane] { x } else { max[lane] };
-            }
-        }
-        for x in rest {
-            sum[0] += x;
-            squares[0] += x * x;
-            min[0] = min[0].min(*x);
-            max[0] = max[0].max(*x);
-        }
-        self.sum += sum.iter().map(|x| f64::from(*x)).sum::<f64>();
-        self.squares += squares.iter().map(|x| f64::from(*x)).sum::<f64>();
-        self.min = min.iter().copied().fold(self.min, f32::min);
-        self.max = max.iter().copied().fold(self.max, f32::max);
     }
 }

@@ -32,7 +32,7 @@ fn recorded(folder: &Path) -> RunReader {
         let shape: Vec<usize> = [steps as usize].into_iter().chain(stream.row_shape()).collect();
         let count: usize = shape.iter().product();
         let wave = |place: usize| (place as f32 * 0.37).sin() * 10.0 - 50.0;
-        let bits = |place: usize| if place % 7 == 0 { (place * 31 % 251) as u8 } else { 0 };
+        let bits = |place: usize| if place.is_multiple_of(7) { (place * 31 % 251) as u8 } else { 0 };
         let data = match stream.kind {
             StreamKind::Raster => TensorData::new((0..count).map(bits).collect::<Vec<u8>>(), shape),
             _ => TensorData::new((0..count).map(wave).collect::<Vec<f32>>(), shape),

@@ -17,6 +17,8 @@ mod requests;
 mod resume;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_kill;
 mod thread;
 mod window_file;
 mod writer;

@@ -80,9 +80,60 @@ impl<T> Queue<T> {
         self.drained.notify_all();
     }
 
+    /// The same, and drops what nobody will take any more.
+    pub fn abandon(&self) {
+        self.close();
+        self.lock().items.clear();
+    }
+
     /// Whether it is closed and empty.
     pub fn is_finished(&self) -> bool {
         let state = self.lock();
         state.closed && state.items.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn who_adds_to_a_full_queue_waits() {
+        let queue = Queue::new(100);
+        let taken = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for item in 0..50 {
+                    queue.push(item, 40, false);
+                    // Two fit, and one may just have been taken.
+                    assert!(item < taken.load(Ordering::SeqCst) + 3, "{item}");
+                }
+                queue.push(50, 1000, false);
+                queue.close();
+                queue.push(51, 1, true);
+            });
+            let mut expected = 0;
+            while !queue.is_finished() {
+                taken.store(expected, Ordering::SeqCst);
+                if let Some(item) = queue.pop(Duration::from_millis(1)) {
+                    assert_eq!(item, expected);
+                    expected += 1;
+                }
+            }
+            assert_eq!(expected, 51);
+        });
+    }
+
+    #[test]
+    fn nobody_waits_for_a_writer_that_is_gone() {
+        let queue = Queue::new(10);
+        queue.push(1, 10, false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| queue.push(2, 10, false));
+            std::thread::sleep(Duration::from_millis(20));
+            queue.abandon();
+        });
+        assert!(queue.is_finished());
     }
 }

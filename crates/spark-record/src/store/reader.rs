@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::ops::RangeBounds;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::index::{Index, RunEvent, Scalar, Tag, Warning};
 use super::recording::{self, MeasurementInfo, WindowInfo};
@@ -77,8 +77,13 @@ impl RunReader {
     /// # Errors
     /// Those of [`open`](Self::open).
     pub fn refresh(&mut self) -> Result<(), StoreError> {
+        let created = self.record.created;
         self.record = RunRecord::read(&self.paths)?;
         self.problems.clear();
+        if self.record.created != created {
+            // Another run in its place has an index of its own.
+            self.index = None;
+        }
         if self.index.is_none() {
             self.index = match Index::open(&self.paths.index()) {
                 Ok(index) => Some(index),
@@ -345,7 +350,7 @@ pub fn windows_of(paths: &RunPaths, index: Option<&Index>) -> Result<Windows, St
 
 impl Windows {
     /// Takes in a file that the index does not have as it is.
-    fn adopt(&mut self, path: &PathBuf) {
+    fn adopt(&mut self, path: &Path) {
         match WindowFile::read(path) {
             Ok(file) => {
                 let info = file.info(path);

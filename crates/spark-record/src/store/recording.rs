@@ -4,8 +4,7 @@ use burn::tensor::{Bytes, DType, Shape, TensorData};
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds};
 
-use super::window_file::WindowFile;
-use super::{RunPaths, StoreError};
+use super::{RunPaths, StoreError, window_file};
 use crate::{Recording, Rows, Stream, StreamKind};
 
 /// What a run has of a measurement.
@@ -77,8 +76,7 @@ pub fn recording(
     let mut dt = measurement.windows.last().map_or(0.0, |window| window.dt);
     for window in measurement.windows.iter().filter(|window| meets(window, steps)) {
         let path = paths.windows().join(&window.file);
-        let file = WindowFile::read(&path)?;
-        let Some(rows) = file.rows_of(&stream.name) else { continue };
+        let Some(rows) = window_file::rows_of(&path, &stream.name)? else { continue };
         if rows.stream != *stream {
             let message = format!(
                 "`{}` was recorded in another way at steps {} to {} than later: ask for a part of the steps",

@@ -48,10 +48,14 @@ fn remove(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Drops what was recorded after a step, and puts windows into the index that a crash kept out of it.
+///
+/// Rows go before files: a crash between the two leaves whole files without a row, which are windows as before, and the
+/// next process that goes on drops them.
 pub fn resume(paths: &RunPaths, from_step: u64) -> Result<Resumed, StoreError> {
     let index = Index::open_to_write(&paths.index())?;
     // What was asked of the process before is not asked of this one.
     super::requests::take(paths);
+    let rows = index.windows()?;
     let found = windows_of(paths, Some(&index))?;
     for window in &found.adopted {
         let file = WindowFile::read(&paths.windows().join(&window.file))?;
@@ -62,36 +66,37 @@ pub fn resume(paths: &RunPaths, from_step: u64) -> Result<Resumed, StoreError> {
         let next = numbers.entry(name).or_insert(1);
         *next = number.saturating_add(1).max(*next);
     }
+    drop_rows(&index, from_step)?;
     for window in found.windows.iter().filter(|window| window.last > from_step) {
         cut(paths, &index, window, from_step)?;
     }
-    let from_step = i64::try_from(from_step).unwrap_or(i64::MAX);
-    index.run(|connection| {
-        for table in ["scalars", "events", "tags", "warnings"] {
-            connection.execute(&format!("DELETE FROM {table} WHERE step > ?"), [from_step])?;
-        }
-        Ok(())
-    })?;
+    // Those that are damaged too.
+    for row in rows.iter().filter(|row| row.first > from_step) {
+        remove(&paths.windows().join(&row.file))?;
+    }
     Ok(Resumed { index, numbers })
 }
 
-/// Keeps of a window what came up to a step. The file comes first: a file without a row would be taken for a window that
-/// a crash kept out of the index, while a row yields to what its file says.
+/// Takes the rows of later steps out of the index.
+fn drop_rows(index: &Index, from_step: u64) -> Result<(), StoreError> {
+    let from_step = i64::try_from(from_step).unwrap_or(i64::MAX);
+    index.run(|connection| {
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute("DELETE FROM windows WHERE last > ?", [from_step])?;
+        for table in ["scalars", "events", "tags", "warnings"] {
+            transaction.execute(&format!("DELETE FROM {table} WHERE step > ?"), [from_step])?;
+        }
+        transaction.commit()
+    })
+}
+
+/// Keeps of a window what came up to a step.
 fn cut(paths: &RunPaths, index: &Index, window: &WindowInfo, from_step: u64) -> Result<(), StoreError> {
     let path = paths.windows().join(&window.file);
-    let kept = match window.first > from_step {
-        true => None,
-        false => window_file::until(&WindowFile::read(&path)?.window, from_step),
-    };
-    match kept {
-        Some(kept) => {
-            let streams: Vec<_> = kept.rows.iter().map(|rows| rows.stream.clone()).collect();
-            index.add_window(&window_file::write(&kept, &path)?, &streams)
-        }
-        None => {
-            remove(&path)?;
-            let delete = "DELETE FROM windows WHERE file = ?";
-            index.run(|connection| connection.execute(delete, [&window.file])).map(drop)
-        }
+    if window.first > from_step {
+        return remove(&path);
     }
+    let Some(kept) = window_file::until(&WindowFile::read(&path)?.window, from_step) else { return Ok(()) };
+    let streams: Vec<_> = kept.rows.iter().map(|rows| rows.stream.clone()).collect();
+    index.add_window(&window_file::write(&kept, &path)?, &streams)
 }

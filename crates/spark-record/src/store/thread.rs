@@ -126,7 +126,7 @@ impl Drop for Closing<'_> {
             let message = "the thread that writes the run panicked";
             self.0.stop(StoreError::content("the run".as_ref(), message));
         }
-        self.0.queue.close();
+        self.0.queue.abandon();
     }
 }
 

@@ -11,6 +11,8 @@ use crate::{Rows, Stream, Window};
 
 /// What the metadata of a file calls itself.
 const FORMAT: &str = "spark-window";
+/// What follows the name of a stream in that of its steps.
+const STEPS: &str = "/steps";
 
 /// A window and where it is kept.
 pub struct WindowFile {
@@ -21,17 +23,9 @@ pub struct WindowFile {
 impl WindowFile {
     /// Reads a file and checks that it is a whole window.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
-        let mut file = TensorFile::read(path)
-            .map_err(|error| StoreError::content(path, reason(&error.to_string(), path)))?;
-        let window = parse(&mut file).map_err(|message| StoreError::content(path, message))?;
-        check(&window).map_err(|message| StoreError::content(path, message))?;
+        let window = read(path, &|_| true)?;
         let bytes = std::fs::metadata(path).map_err(StoreError::io("read", path))?.len();
         Ok(Self { window, bytes })
-    }
-
-    /// The rows of a stream.
-    pub fn rows_of(&self, stream: &str) -> Option<&Rows> {
-        self.window.rows.iter().find(|rows| rows.stream.name == stream)
     }
 
     /// What an index says of the file.
@@ -45,10 +39,25 @@ impl WindowFile {
     }
 }
 
-/// Errors of a file begin with its path; ours do too.
+/// The rows of one stream in a file that has them.
+pub fn rows_of(path: &Path, stream: &str) -> Result<Option<Rows>, StoreError> {
+    Ok(read(path, &|name| name == stream)?.rows.pop())
+}
+
+/// The window in a file with the streams that are wanted.
+fn read(path: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Window, StoreError> {
+    let stream = |tensor: &str| wanted(tensor) || tensor.strip_suffix(STEPS).is_some_and(wanted);
+    let mut file = TensorFile::read_some(path, stream)
+        .map_err(|error| StoreError::content(path, reason(&error.to_string(), path)))?;
+    let window = parse(&mut file, wanted).map_err(|message| StoreError::content(path, message))?;
+    check(&window).map_err(|message| StoreError::content(path, message))?;
+    Ok(window)
+}
+
+/// What an error of a file says after its path, with which ours begin too.
 fn reason(message: &str, path: &Path) -> String {
-    let prefix = format!("{}: ", path.display());
-    message.strip_prefix(&prefix).unwrap_or(message).to_owned()
+    let rest = message.strip_prefix(&path.display().to_string()).unwrap_or(message);
+    rest.trim_start_matches([':', ' ']).to_owned()
 }
 
 fn info(window: &Window, path: &Path, bytes: u64) -> WindowInfo {
@@ -99,10 +108,10 @@ pub fn write(window: &Window, path: &Path) -> Result<WindowInfo, StoreError> {
 
 /// The tensor of a stream's steps.
 fn steps_of(stream: &str) -> String {
-    format!("{stream}/steps")
+    format!("{stream}{STEPS}")
 }
 
-fn parse(file: &mut TensorFile) -> Result<Window, String> {
+fn parse(file: &mut TensorFile, wanted: &dyn Fn(&str) -> bool) -> Result<Window, String> {
     let metadata = std::mem::take(&mut file.metadata);
     if metadata.get("format").map(String::as_str) != Some(FORMAT) {
         return Err("not a window of a run".into());
@@ -114,7 +123,7 @@ fn parse(file: &mut TensorFile) -> Result<Window, String> {
     let streams: Vec<Stream> = serde_json::from_str(text(&metadata, "streams")?)
         .map_err(|error| format!("metadata `streams`: {error}"))?;
     let mut rows = Vec::with_capacity(streams.len());
-    for stream in streams {
+    for stream in streams.into_iter().filter(|stream| wanted(&stream.name)) {
         let mut take =
             |name: &str| file.tensors.remove(name).ok_or_else(|| format!("tensor `{name}` is missing"));
         let steps = take(&steps_of(&stream.name))?;

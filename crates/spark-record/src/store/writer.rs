@@ -81,7 +81,7 @@ impl RunWriter {
         Ok(writer)
     }
 
-    fn start(
+    pub(super) fn start(
         paths: RunPaths,
         lock: Lock,
         mut record: RunRecord,
@@ -161,12 +161,17 @@ impl RunWriter {
     /// # Errors
     /// When recording stopped.
     pub fn flush(&self) -> Result<(), StoreError> {
+        self.wait();
+        self.shared.untold_failure().map_or(Ok(()), |error| Err(StoreError::Stopped(error)))
+    }
+
+    /// The same, and leaves an error to the next call.
+    pub fn wait(&self) {
         let (done, wait) = std::sync::mpsc::sync_channel(1);
         let message = Message::Flush(done);
         self.shared.queue.push(message, 0, true);
         // Without a thread there is no answer, and the failure says why.
         let _ = wait.recv();
-        self.shared.untold_failure().map_or(Ok(()), |error| Err(StoreError::Stopped(error)))
     }
 
     /// What other processes asked for since the last call; asked for at every step, it costs nothing.

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_core::Problems;
 use spark_kernels::philox::Stream;
+use spark_nn::layers::Inputs;
 use std::borrow::Cow;
 
 use crate::data::{Frames, Source};
@@ -262,7 +263,11 @@ enum Content {
 impl Encoded {
     /// The sequence on a device, `[time, batch, inputs]`.
     pub fn into_tensor(self, device: &Device) -> Tensor<3> {
-        let [time, batch, inputs] = self.shape;
+        self.into_inputs(device).expanded()
+    }
+
+    /// The same, where inputs that stay constant for some steps are there once.
+    pub fn into_inputs(self, device: &Device) -> Inputs {
         let values: Vec<f32> = match self.content {
             Content::Spikes(spikes) => spikes.into_iter().map(f32::from).collect(),
             Content::Levels { levels, gain } => {
@@ -270,15 +275,7 @@ impl Encoded {
             }
             Content::Currents(values) => values,
         };
-        let tensor = Tensor::from_data(TensorData::new(values, self.shape), device);
-        match (self.hold, time) {
-            (1, _) => tensor,
-            (hold, 1) => tensor.expand([hold, batch, inputs]),
-            (hold, _) => tensor
-                .reshape([time, 1, batch, inputs])
-                .expand([time, hold, batch, inputs])
-                .reshape([time * hold, batch, inputs]),
-        }
+        Inputs::held(Tensor::from_data(TensorData::new(values, self.shape), device), self.hold)
     }
 
     /// Steps of each sample; what follows up to the length of the batch is 0.

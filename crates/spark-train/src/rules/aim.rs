@@ -42,7 +42,12 @@ impl Aim<'_> {
 
     /// The sum of the penalties, where there are any.
     pub fn penalty(&self, output: &NetworkOutput) -> Option<Tensor<1>> {
-        let terms = self.penalties.iter().filter_map(|penalty| penalty.forward(output, self.synapses));
+        self.penalty_of(&output.spikes)
+    }
+
+    /// The same of the spikes of each spiking layer in order.
+    pub fn penalty_of(&self, spikes: &[Tensor<3>]) -> Option<Tensor<1>> {
+        let terms = self.penalties.iter().filter_map(|penalty| penalty.of(spikes, self.synapses));
         terms.reduce(|sum, term| sum + term)
     }
 
@@ -117,7 +122,7 @@ mod tests {
             }
             let gradients = |input: &Tensor<3>| {
                 let aim = Aim { lengths: Some(&[6; 4]), ..Aim::from(&Loss::CountCrossEntropy {}) };
-                let found = rule.find(&network, input.clone(), labels.clone(), aim);
+                let found = rule.find(&network, input.clone().into(), labels.clone(), aim);
                 by_name(&network, &found.gradients).into_values().flatten().collect::<Vec<f32>>()
             };
             let (expected, found) = (gradients(&short), gradients(&long));

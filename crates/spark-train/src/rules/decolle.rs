@@ -4,21 +4,24 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};
 use spark_core::seed::derive;
 use spark_kernels::{philox::Stream, random, spike_matmul};
-use spark_nn::layers::{Network, Reach};
+use spark_nn::layers::{Inputs, Network, Reach};
 
 use super::stages::Stages;
-use super::{Aim, Found, add, backward};
+use super::{Aim, Found, add, backward, with};
 
 pub(super) fn find(
     network: &Network,
     stages: &Stages<'_>,
-    input: Tensor<3>,
+    input: Inputs,
     labels: Tensor<1, Int>,
     aim: Aim<'_>,
     seed: u64,
 ) -> Found {
     let (spikes, last, x) = stages.hidden(input);
-    let output = stages.output(last.pass(x).units(Reach::Membrane));
+    let units = last.pass(x).units(Reach::Membrane);
+    let outputs = spikes.iter().chain([&units.output]).cloned().collect();
+    let penalty = aim.penalty_of(&stages.fired(outputs));
+    let output = stages.output(units);
     let classes = output.output.dims()[2];
     let (whole, scores) = aim.whole(&output, labels.clone());
 
@@ -27,9 +30,13 @@ pub(super) fn find(
         let scores = readout(spikes, classes, derive(seed, &format!("readout.{index}")));
         sum = sum + aim.mean_of_scores(scores, labels.clone());
     }
+    // On the graph of each layer alone.
+    if let Some(penalty) = &penalty {
+        sum = sum + penalty.clone();
+    }
     let mut gradients = GradientsParams::new();
     add(network, &mut backward(sum), &mut gradients);
-    Found { loss: whole, scores, gradients }
+    Found { loss: with(whole, penalty), scores, gradients }
 }
 
 /// The scores of a hidden layer in each step, `[time, batch, classes]`.

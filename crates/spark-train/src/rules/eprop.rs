@@ -4,15 +4,15 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};
 use spark_core::seed::derive;
 use spark_kernels::{philox::Stream, random};
-use spark_nn::layers::{Network, Reach};
+use spark_nn::layers::{Inputs, Network, Reach};
 
 use super::stages::Stages;
-use super::{Aim, Feedback, Found, add, backward, gradient_of, seeded};
+use super::{Aim, Feedback, Found, add, backward, gradient_of, seeded, with};
 
 pub(super) fn find(
     network: &Network,
     stages: &Stages<'_>,
-    input: Tensor<3>,
+    input: Inputs,
     labels: Tensor<1, Int>,
     aim: Aim<'_>,
     (feedback, seed): (Feedback, u64),
@@ -30,6 +30,14 @@ pub(super) fn find(
     // eligibility by this is the same as filtering it and multiplying by the gradient.
     let error = gradient_of(&leaf, &mut found);
 
+    let penalty = match aim.penalties {
+        [] => None,
+        // Of the readout too on the graph of its synapses, from where nothing is broadcast.
+        _ => {
+            let outputs = spikes.iter().cloned().chain([readout.units(Reach::Membrane).output]).collect();
+            aim.penalty_of(&stages.fired(outputs))
+        }
+    };
     let mut pseudo = seeded(readout.current.clone(), error.clone());
     let last = spikes.len().wrapping_sub(1);
     for (index, spikes) in spikes.into_iter().enumerate() {
@@ -39,8 +47,11 @@ pub(super) fn find(
         };
         pseudo = pseudo + seeded(spikes, signal);
     }
+    if let Some(penalty) = &penalty {
+        pseudo = pseudo + penalty.clone();
+    }
     add(network, &mut backward(pseudo), &mut gradients);
-    Found { loss: whole, scores, gradients }
+    Found { loss: with(whole, penalty), scores, gradients }
 }
 
 /// `[time, batch, outputs]` through fixed random weights to `[time, batch, units]`.

@@ -45,7 +45,7 @@ use burn::tensor::{Gradients, Int, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spark_core::Problems;
-use spark_nn::layers::{Network, NetworkOutput};
+use spark_nn::layers::{Inputs, Network, NetworkOutput};
 
 use crate::{Judged, Loss};
 pub(crate) use aim::Aim;
@@ -122,7 +122,9 @@ pub enum LearningRule {
     /// where `s` is the state of the unit (membrane, and synaptic current and adaptation where it has them), E
     /// the loss of the output of each step alone, averaged over steps, `y` the potential of the readout, which
     /// is the last layer of units, and κ its decay. For a spiking readout E reaches `y` through its surrogate. The
-    /// readout itself follows the gradient of E. Recurrent spikes count as given. For layers of [`runs_locally`]
+    /// readout itself follows the gradient of E. Recurrent spikes count as given. A [`Penalty`](crate::Penalty) is
+    /// heard by each unit directly, unfiltered and by no other: `rate_band` with `low = high` is the regulariser of
+    /// the paper (its equation 36, with a mean over units in the place of the sum). For layers of [`runs_locally`]
     /// units of all kinds.
     ///
     /// Source: Bellec et al., *A solution to the learning dilemma for recurrent networks of spiking neurons*, Nature
@@ -148,7 +150,8 @@ pub enum LearningRule {
     ///
     /// where E is the loss of the scores `Y_l[t]` of a step, averaged over steps, and â passes through the synaptic
     /// current too, where units have one. Entries of G are uniform in ±1/√(units). The last layer, whose
-    /// outputs are the scores already, has none. For layers of [`runs_locally`] units.
+    /// outputs are the scores already, has none. A [`Penalty`](crate::Penalty) passes to the synapses of each layer
+    /// alone; it is on rates, where the paper regularises potentials. For layers of [`runs_locally`] units.
     ///
     /// Source: Kaiser, Mostafa & Neftci, *Synaptic plasticity dynamics for deep continuous local learning
     /// (DECOLLE)*, Frontiers in Neuroscience (2020).
@@ -224,6 +227,14 @@ impl LearningRule {
         matches!(self, Self::Bptt {} | Self::TruncatedBptt { .. })
     }
 
+    /// Whether penalties on the activity of the network are part of what it follows.
+    ///
+    /// The online rules that do keep their gradients within the layer that fires: each synapse changes by its
+    /// eligibility times the gradient of the penalty at its own unit.
+    pub fn takes_penalties(self) -> bool {
+        !matches!(self, Self::Ottt {})
+    }
+
     /// Checks the fields; `path` is where the configuration stands.
     pub fn validate(&self, path: &str, problems: &mut Problems) {
         if let Self::TruncatedBptt { steps } = *self {
@@ -262,10 +273,11 @@ impl LearningRule {
     pub fn gradients(
         &self,
         network: &Network,
-        input: Tensor<3>,
+        input: impl Into<Inputs>,
         labels: Tensor<1, Int>,
         loss: &Loss,
     ) -> Result<Found, Problems> {
+        let input = input.into();
         let mut problems = Problems::default();
         self.validate("rule", &mut problems);
         let shape @ [_, batch, _] = input.dims();
@@ -287,7 +299,7 @@ impl LearningRule {
     pub(crate) fn find(
         self,
         network: &Network,
-        input: Tensor<3>,
+        input: Inputs,
         labels: Tensor<1, Int>,
         aim: Aim<'_>,
     ) -> Found {
@@ -312,12 +324,12 @@ impl LearningRule {
 }
 
 /// Backpropagation through time.
-pub(crate) fn whole(
+pub(crate) fn whole<I>(
     network: &Network,
-    input: Tensor<3>,
+    input: I,
     labels: Tensor<1, Int>,
     aim: Aim<'_>,
-    forward: impl Fn(&Network, Tensor<3>) -> NetworkOutput,
+    forward: impl Fn(&Network, I) -> NetworkOutput,
 ) -> Found {
     let output = forward(network, input);
     let penalty = aim.penalty(&output);
@@ -350,6 +362,14 @@ fn accumulate<const D: usize>(gradients: &mut GradientsParams, id: ParamId, foun
         None => found,
     };
     gradients.register(id, sum);
+}
+
+/// A loss, without history, and the penalty that the gradients are of too.
+fn with(loss: Tensor<1>, penalty: Option<Tensor<1>>) -> Tensor<1> {
+    match penalty {
+        Some(penalty) => loss + penalty.inner(),
+        None => loss,
+    }
 }
 
 /// The gradients of a number, none where nothing in its graph is trained.

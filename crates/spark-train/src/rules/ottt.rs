@@ -2,7 +2,7 @@
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Int, Tensor};
-use spark_nn::layers::{Network, Reach};
+use spark_nn::layers::{Inputs, Network, Reach};
 
 use super::stages::Stages;
 use super::{Aim, Found, add, backward, gradient_of, seeded};
@@ -10,7 +10,7 @@ use super::{Aim, Found, add, backward, gradient_of, seeded};
 pub(super) fn find(
     network: &Network,
     stages: &Stages<'_>,
-    input: Tensor<3>,
+    input: Inputs,
     labels: Tensor<1, Int>,
     aim: Aim<'_>,
 ) -> Found {
@@ -19,7 +19,7 @@ pub(super) fn find(
     for stage in &stages.stages {
         let synapses = stage.pass(x);
         let units = synapses.units(Reach::Membrane);
-        x = units.output.clone().detach();
+        x = units.output.clone().detach().into();
         passed.push((synapses, units));
     }
 

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use spark_core::Problems;
 use spark_core::schema::join;
-use spark_nn::layers::{Layer, LayerState, LocalRun, Network, Reach, RecurrentUnits, Temporal};
+use spark_nn::layers::{Inputs, Layer, LayerState, LocalRun, Network, Reach, RecurrentUnits, Temporal};
 
 use super::{LearningRule, gradient_of, seeded};
 
@@ -28,7 +28,7 @@ pub(super) struct Passed<'s, 'a> {
     /// Masks of dropout.
     states: Vec<LayerState>,
     /// What came in, `[time, batch, inputs]`, without history unless it was asked for.
-    input: Tensor<3>,
+    input: Inputs,
     /// What reaches the units, `[time, batch, units]`, on the graph of the synapses.
     pub current: Tensor<3>,
 }
@@ -61,16 +61,23 @@ impl<'a> Stages<'a> {
 
     /// Runs the stages before the last one, each on its own graph; gives the spikes of each on it, the last stage,
     /// and what comes to that.
-    pub fn hidden(&self, input: Tensor<3>) -> (Vec<Tensor<3>>, &Stage<'a>, Tensor<3>) {
+    pub fn hidden(&self, input: Inputs) -> (Vec<Tensor<3>>, &Stage<'a>, Inputs) {
         let (last, hidden) = self.stages.split_last().expect("at least one stage");
         let mut spikes = Vec::with_capacity(hidden.len());
         let mut x = input;
         for stage in hidden {
             let output = stage.pass(x).units(Reach::Membrane).output;
-            x = output.clone().detach();
+            x = output.clone().detach().into();
             spikes.push(output);
         }
         (spikes, last, x)
+    }
+
+    /// The spikes of each layer that spikes, from what the units of all stages give in order.
+    pub fn fired(&self, outputs: Vec<Tensor<3>>) -> Vec<Tensor<3>> {
+        let spike = |stage: &Stage<'_>| !matches!(stage.units, Some(Layer::LeakyIntegrator(_)));
+        let fired = self.stages.iter().zip(outputs).filter(|(stage, _)| spike(stage));
+        fired.map(|(_, output)| output).collect()
     }
 
     /// What the network gives, from what its last units give.
@@ -134,13 +141,15 @@ fn expected(rule: LearningRule) -> String {
 }
 
 impl<'a> Stage<'a> {
-    /// Runs what lies before the units.
-    pub fn pass(&self, input: Tensor<3>) -> Passed<'_, 'a> {
+    /// Runs what lies before the units: once for inputs that stay for some steps.
+    pub fn pass(&self, input: impl Into<Inputs>) -> Passed<'_, 'a> {
+        let input = input.into();
         let (batch, device): (usize, Device) = (input.dims()[1], input.device());
         let states: Vec<_> = self.synapses.iter().map(|layer| layer.initial_state(batch, &device)).collect();
         let layers = self.synapses.iter().zip(&states);
-        let current = layers.fold(input.clone(), |x, (layer, state)| layer.sequence(x, state.clone()).0);
-        Passed { stage: self, states, input, current }
+        let current = layers
+            .fold(input.clone(), |x, (layer, state)| x.through(|rows| layer.sequence(rows, state.clone()).0));
+        Passed { stage: self, states, input, current: current.expanded() }
     }
 }
 
@@ -164,7 +173,7 @@ impl Passed<'_, '_> {
             let found = rows.matmul(dense.weight.val().inner().transpose());
             return found.reshape([time, batch, inputs]);
         }
-        let leaf = self.input.clone().detach().require_grad();
+        let leaf = self.input.clone().expanded().detach().require_grad();
         let layers = self.stage.synapses.iter().zip(&self.states);
         let current = layers.fold(leaf.clone(), |x, (layer, state)| {
             let constant = (*layer).clone().no_grad();

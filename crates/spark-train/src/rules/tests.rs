@@ -1,13 +1,14 @@
 //! Rules against backpropagation where theory says that they are the same.
 
 use super::*;
+use crate::Penalty;
 use burn::tensor::Device;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use spark_core::{DeviceChoice, seed};
 use spark_io::parameters::Path;
 use spark_kernels::{ScanOptions, leaky_scan};
-use spark_nn::layers::{Layer, NetworkConfig};
+use spark_nn::layers::{Inputs, Layer, NetworkConfig, Temporal};
 use std::collections::BTreeMap;
 
 /// A network on an autodiff device, from its layers.
@@ -291,6 +292,101 @@ fn layers_without_anything_to_train_pass_gradients_on() {
         let (input, labels) = (spikes([5, 3, 4], &device), labels(3, 3, &device));
         let found = rule.gradients(&frozen, input, labels, &Loss::default()).unwrap();
         assert!(found.gradients.is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn inputs_that_stay_teach_what_their_steps_teach(
+        rule in prop::sample::select(LearningRule::PRESETS.to_vec()),
+        window in 1usize..8,
+        (frames, hold) in (1usize..4, 1usize..6),
+        cut in 0usize..4,
+    ) {
+        let rule = match rule {
+            LearningRule::TruncatedBptt { .. } => LearningRule::TruncatedBptt { steps: window },
+            other => other,
+        };
+        let device = Device::flex();
+        let layers = json!([
+            {"kind": "conv2d", "channels": 3, "kernel": [3, 3]},
+            {"kind": "max_pool2d", "window": [2, 2]},
+            {"kind": "dropout", "probability": 0.3},
+            {"kind": "leaky", "threshold": 0.1},
+            {"kind": "dense", "units": 4},
+            {"kind": "leaky", "threshold": 0.1}]);
+        let network = network(json!([1, 6, 6]), layers, &device);
+        let rows = spikes([frames, 3, 36], &device) * 0.5;
+        let time = frames * hold;
+        let lengths = [time, time - time.min(cut + 1) + 1, 1];
+        let gradients = |inputs: Inputs| {
+            let network = network.clone();
+            let aim = Aim { lengths: Some(&lengths), ..Aim::from(&Loss::CountCrossEntropy {}) };
+            let found = rule.find(&network, inputs, labels(3, 4, &device), aim);
+            (found.scores.into_data(), by_name(&network, &found.gradients))
+        };
+        let inputs = Inputs::held(rows, hold);
+        let (scores, found) = gradients(inputs.clone());
+        let (expected_scores, expected) = gradients(inputs.expanded().into());
+        prop_assert_eq!(scores, expected_scores);
+        assert_close(&found, &expected);
+    }
+}
+
+#[test]
+fn penalties_change_each_layer_by_its_own_spikes() {
+    let device = Device::flex();
+    let units = json!({"kind": "leaky", "decay": 0.8, "threshold": 0.4});
+    let adaptive = json!({"kind": "adaptive", "decay": 0.8, "threshold": 0.4, "reset": "none"});
+    let layers = json!([{"kind": "dense", "units": 9}, units, {"kind": "dense", "units": 6}, adaptive,
+                        {"kind": "leaky_integrator"}, {"kind": "dense", "units": 3}, units]);
+    let config = json!({"input": [6], "layers": layers});
+    let synapses = serde_json::from_value::<NetworkConfig>(config).unwrap().synapses().unwrap().unwrap();
+    let network = network(json!([6]), layers, &device);
+    let (input, labels) = (spikes([11, 4, 6], &device), labels(4, 3, &device));
+    let penalties = [
+        Penalty::Spikes { weight: 0.5 },
+        Penalty::RateBand { weight: 2.0, low: 0.2, high: 0.2 },
+        Penalty::Operations { weight: 3.0 },
+    ];
+    let rules = [
+        LearningRule::Eprop { feedback: Feedback::Symmetric, seed: 0 },
+        LearningRule::Eprop { feedback: Feedback::Random, seed: 0 },
+        LearningRule::Decolle { seed: 0 },
+    ];
+    for penalty in penalties {
+        let (mut x, mut fired) = (input.clone(), Vec::new());
+        for layer in &network.layers {
+            let state = layer.initial_state(4, &x.device());
+            x = layer.sequence(x, state).0;
+            if matches!(layer, Layer::Leaky(_) | Layer::Adaptive(_)) {
+                fired.push(x.clone());
+                x = x.detach();
+            }
+        }
+        let term = penalty.of(&fired, &synapses).unwrap();
+        let value = term.clone().into_scalar::<f32>();
+        let expected = by_name(&network, &GradientsParams::from_grads(term.backward(), &network));
+        for rule in rules {
+            let found = |penalties: &[Penalty]| {
+                let aim = Aim { penalties, synapses: &synapses, ..Aim::from(&Loss::CountCrossEntropy {}) };
+                rule.find(&network, input.clone().into(), labels.clone(), aim)
+            };
+            let (with, without) = (found(&[penalty]), found(&[]));
+            let loss = |found: &Found| found.loss.clone().into_scalar::<f32>();
+            assert!((loss(&with) - loss(&without) - value).abs() < 1e-4 * value.abs().max(1.0));
+            let with = by_name(&network, &with.gradients);
+            let without = by_name(&network, &without.gradients);
+            for (name, expected) in &expected {
+                let largest = expected.iter().chain(&without[name]).fold(1e-6f32, |a, b| a.max(b.abs()));
+                for ((with, without), expected) in with[name].iter().zip(&without[name]).zip(expected) {
+                    let distance = (with - without - expected).abs();
+                    assert!(distance < 1e-5 * largest, "{rule:?}, {penalty:?}, {name}: {distance}");
+                }
+            }
+        }
     }
 }
 

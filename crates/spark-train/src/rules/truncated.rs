@@ -2,14 +2,14 @@
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Int, Tensor};
-use spark_nn::layers::{Network, NetworkOutput};
+use spark_nn::layers::{Inputs, Network, NetworkOutput};
 
 use super::{Aim, Found, add, backward};
 use crate::Judged;
 
 pub(super) fn find(
     network: &Network,
-    input: Tensor<3>,
+    input: Inputs,
     labels: Tensor<1, Int>,
     aim: Aim<'_>,
     window: usize,
@@ -21,7 +21,7 @@ pub(super) fn find(
     let mut found = None;
     for start in (0..time).step_by(window) {
         let end = (start + window).min(time);
-        let output = network.forward(input.clone().slice_dim(0, start..end), state.take());
+        let output = network.forward(input.clone().steps(start..end), state.take());
         let penalty = aim.penalty(&output);
         let output = behind(before.take(), output);
         state = Some(output.state.clone().detached());

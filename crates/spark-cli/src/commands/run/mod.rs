@@ -5,10 +5,10 @@ mod inputs;
 mod plot;
 mod recording;
 mod report;
+mod start;
 
 use anyhow::{Context as _, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use spark::core::component::Context;
 use spark::core::model::{Model, SettingError, Sweep, Variant, seeds};
 use spark::core::registry::AnyConfig;
 use spark::core::simulation::{Record, Simulation};
@@ -28,6 +28,7 @@ use folder::Folder;
 use inputs::{Given, InputArgs};
 use recording::{Recording, Wanted};
 use report::{Outcome, Report};
+use start::Start;
 
 /// Run a model over inputs, once or for every combination of settings and seeds
 ///
@@ -43,6 +44,7 @@ use report::{Outcome, Report};
 ///   spark run brain.json --steps 100000 --constant signal=0.5 --record activity
 ///   spark run brain.json --input signal=in.npy --out result --record pool.soma.potential
 ///   spark run brain.json --steps 500 --set '**.threshold=-45,-40' --seeds 0..9 --json
+///   spark run brain.json --input signal=more.npy --state result/state.safetensors
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -59,6 +61,9 @@ pub struct Args {
     seeds: Option<Seeds>,
     #[command(flatten)]
     inputs: InputArgs,
+    /// Go on from the state.safetensors that another run of the same model wrote; the inputs begin anew
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "seeds"])]
+    state: Option<PathBuf>,
     /// Write outputs.safetensors ([time, units] by output), summary.json, model.json and state.safetensors here;
     /// for several runs into folders 001, 002 and so on
     #[arg(long, value_name = "DIR", help_heading = "Results")]
@@ -98,7 +103,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let out = Output { json: args.common.json };
-    let variants = variants(args, &args.model.read()?)?;
+    let model = args.model.read()?;
+    let start = Start::read(args.state.as_deref(), &model)?;
+    let variants = variants(args, &model)?;
     let device = args.common.device.resolve()?;
     let configs: Vec<Box<dyn AnyConfig>> = variants
         .iter()
@@ -106,7 +113,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         .collect::<Result<_>>()?;
     let given = args.inputs.read(&configs[0].interface())?;
     let measurements = recording::measurements(&args.records)?;
-    let mut plan = Plan { args, given, device, steps: 0, measurements };
+    let mut plan = Plan { args, given, device, start, steps: 0, measurements };
     plan.steps = plan.steps(configs[0].as_ref())?;
     // Everything that can fail for what the user gave happens before the first step.
     for (place, variant) in variants.iter().enumerate() {
@@ -156,7 +163,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             }
         };
         let outcome = Outcome::new(variant, &simulation, steps, seconds, silent, folder);
-        outcome.write(variant, &simulation, args.plot)?;
+        outcome.write(variant, &simulation, args.plot, &plan.start)?;
         bar.suspend(|| report.add(outcome))?;
     }
     bar.finish_and_clear();
@@ -195,6 +202,7 @@ struct Plan<'a> {
     args: &'a Args,
     given: Given,
     device: Device,
+    start: Start,
     steps: usize,
     /// What is recorded.
     measurements: Vec<Measurement>,
@@ -223,8 +231,11 @@ impl Plan<'_> {
         // A run that records into its folder needs no memory for what comes out.
         let outputs = self.args.plot || (written && self.measurements.is_empty());
         let record = Record { outputs, planes: recording::planes(&self.args.records) };
-        let context = Context::new("", &self.device);
-        Ok((Simulation::new(&variant.model, drives, &record, &context)?, silent))
+        self.start.check(&drives)?;
+        let context = self.start.context(&self.device);
+        let mut simulation = Simulation::new(&variant.model, drives, &record, &context)?;
+        self.start.put(&mut simulation)?;
+        Ok((simulation, silent))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
-use spark::core::component::Context;
 use spark::core::model::Variant;
 use spark::core::simulation::{Activity, Simulation};
 use spark::io::{Snapshot, TensorFile, write_atomically};
@@ -11,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::folder::{self, MODEL, OUTPUTS, PLOT, STATE, SUMMARY};
 use super::plot;
+use super::start::Start;
 use crate::commands::model::shortened;
 use crate::output::Output;
 
@@ -84,7 +84,13 @@ impl Outcome {
     }
 
     /// Writes what was kept, where there is a folder for it.
-    pub fn write(&self, variant: &Variant, simulation: &Simulation, picture: bool) -> Result<()> {
+    pub fn write(
+        &self,
+        variant: &Variant,
+        simulation: &Simulation,
+        picture: bool,
+        start: &Start,
+    ) -> Result<()> {
         let Some(path) = &self.folder else { return Ok(()) };
         folder::clear(path)?;
         let tensors = simulation.record();
@@ -96,10 +102,9 @@ impl Outcome {
             if !tensors.is_empty() {
                 TensorFile { metadata, tensors }.write(&path.join(OUTPUTS))?;
             }
-            let context = Context::new("", &Device::flex()); // For its seed alone.
-            let instance = simulation.instance();
-            Snapshot::of(&variant.model, instance, 1, self.steps as u64, &context)
-                .write(&path.join(STATE))?;
+            let context = start.context(&Device::flex()); // For its seed alone.
+            let (instance, steps) = (simulation.instance(), start.steps() + self.steps as u64);
+            Snapshot::of(&variant.model, instance, 1, steps, &context).write(&path.join(STATE))?;
         }
         spark::io::model::write(&path.join(MODEL), &variant.model, true)?;
         let summary = serde_json::to_string_pretty(&self.json())? + "\n";
