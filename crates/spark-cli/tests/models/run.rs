@@ -5,6 +5,7 @@ use predicates::str::contains;
 use serde_json::{Value, json};
 use spark::burn::tensor::TensorData;
 use spark::io::TensorFile;
+use spark::record::{RunReader, Status};
 use std::path::Path;
 
 use super::super::json_lines;
@@ -29,7 +30,17 @@ fn a_run_reports_rates_and_writes_what_happened() {
     let result = folder.path().join("result");
     assert_eq!(
         names(&result),
-        ["model.json", "outputs.safetensors", "spikes.svg", "state.safetensors", "summary.json"]
+        [
+            "heartbeat",
+            "index.sqlite",
+            "lock",
+            "model.json",
+            "outputs.safetensors",
+            "run.json",
+            "spikes.svg",
+            "state.safetensors",
+            "summary.json"
+        ]
     );
     let file = outputs(&result);
     let shape = |name: &str| file.tensors[name].shape().to_vec();
@@ -47,7 +58,19 @@ fn a_run_reports_rates_and_writes_what_happened() {
     shown.stdout(contains("state after 200 steps").and(contains("pool.soma.potential")));
     with(folder.path(), &DRIVEN).args(extra).assert().failure().stderr(contains("--overwrite"));
     with(folder.path(), &DRIVEN).args(["--out", "result", "--overwrite"]).assert().success();
-    assert_eq!(names(&result), ["model.json", "outputs.safetensors", "state.safetensors", "summary.json"]);
+    assert_eq!(
+        names(&result),
+        [
+            "heartbeat",
+            "index.sqlite",
+            "lock",
+            "model.json",
+            "outputs.safetensors",
+            "run.json",
+            "state.safetensors",
+            "summary.json"
+        ]
+    );
 }
 
 #[test]
@@ -201,4 +224,51 @@ fn an_interrupted_run_writes_what_there_is() {
     assert!(steps > 0);
     let file = outputs(&folder.path().join("result"));
     assert_eq!(file.tensors["pool.out_spikes"].shape().to_vec(), [steps, 64]);
+}
+
+#[test]
+fn what_happens_inside_is_recorded_into_the_folder() {
+    let folder = templates();
+    let probes = r#"[{
+        "name": "late",
+        "probes": [{"address": "pool.soma.potential", "record": "trace", "units": [0, 5]}],
+        "trigger": {"when": "condition", "expression": "step > 150 and max(pool.soma.potential) > -1000"}
+    }]"#;
+    std::fs::write(folder.path().join("late.json"), probes).unwrap();
+    let extra = ["--out", "result", "--record", "activity", "--record", "late.json"];
+    json_lines(with(folder.path(), &DRIVEN).args(extra));
+    let kept = ["--out", "kept", "--record", "pool.soma.potential"];
+    json_lines(with(folder.path(), &DRIVEN).args(kept));
+    let truth = outputs(&folder.path().join("kept"));
+    let spikes: Vec<f32> = truth.tensors["pool.out_spikes"].iter().collect();
+    let potential: Vec<f32> = truth.tensors["pool.soma.potential"].iter().collect();
+
+    let run = RunReader::open(&folder.path().join("result")).unwrap();
+    assert_eq!(run.status(), Status::Finished);
+    let raster = run.recording("activity", "pool.out_spikes", ..).unwrap();
+    let count = |rows: &[f32]| rows.iter().filter(|spike| **spike == 1.0).count();
+    assert_eq!(raster.spikes().len(), count(&spikes));
+    assert!(raster.spikes().iter().all(|(time, unit)| spikes[(*time as usize - 1) * 64 + unit] == 1.0));
+    let late = run.recording("late", "pool.soma.potential", ..).unwrap();
+    assert_eq!(late.rows.steps, (151..=200).collect::<Vec<_>>());
+    assert_eq!(late.row(0), [potential[150 * 64], potential[150 * 64 + 5]]);
+    assert!(!folder.path().join("result/outputs.safetensors").exists());
+
+    let wrong = |record: &str, message: &str| {
+        let failed =
+            with(folder.path(), &DRIVEN).args(["--out", "wrong", "--record", record]).assert().failure();
+        let told = String::from_utf8_lossy(&failed.get_output().stderr).into_owned();
+        assert!(told.contains(message), "{told}");
+        assert!(!folder.path().join("wrong").exists(), "nothing is made for a run that cannot be recorded");
+    };
+    let slip = probes.replace(r#"soma.potential", "record"#, r#"soma.potentail", "record"#);
+    std::fs::write(folder.path().join("slip.json"), slip).unwrap();
+    wrong("slip.json", "such as pool.soma.potential");
+    std::fs::write(folder.path().join("field.json"), probes.replace("units", "unit")).unwrap();
+    wrong("field.json", "unknown field");
+    wrong("missing.json", "missing.json");
+    with(folder.path(), &["record", "result", "--preset", "weights"])
+        .assert()
+        .failure()
+        .stderr(contains("only a run that is under way"));
 }
