@@ -227,6 +227,22 @@ fn an_interrupted_run_writes_what_there_is() {
 }
 
 #[test]
+fn several_runs_that_are_recorded_are_an_experiment() {
+    let folder = templates();
+    let extra = ["--out", "sweep", "--record", "summary", "--seeds", "1..2"];
+    json_lines(with(folder.path(), &DRIVEN).args(extra));
+    let lines = json_lines(with(folder.path(), &["runs", "sweep", "--json"]));
+    let seeds: Vec<i64> = lines.iter().filter_map(|line| line["seed"].as_i64()).collect();
+    assert_eq!(seeds.len(), 2, "{lines:?}");
+    let of = |name: &str| {
+        let run = RunReader::open(&folder.path().join(name)).unwrap();
+        (run.about().seed, run.about().experiment.clone())
+    };
+    assert_eq!(of("sweep/001"), (Some(1), Some("sweep".to_owned())));
+    assert_eq!(of("sweep/002"), (Some(2), Some("sweep".to_owned())));
+}
+
+#[test]
 fn what_happens_inside_is_recorded_into_the_folder() {
     let folder = templates();
     let probes = r#"[{

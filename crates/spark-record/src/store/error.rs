@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// use spark_record::{RunReader, StoreError};
 ///
 /// let folder = tempfile::tempdir()?;
-/// let error = RunReader::open(folder.path()).unwrap_err();
+/// let Err(error) = RunReader::open(folder.path()) else { unreachable!("there is no run") };
 /// assert!(matches!(error, StoreError::NoRun { .. }));
 /// # Ok::<(), std::io::Error>(())
 /// ```

@@ -76,6 +76,10 @@ pub struct Args {
     /// runs/NAME-NNN; may be repeated
     #[arg(long = "record", value_name = "WHAT", help_heading = "Results")]
     records: Vec<Wanted>,
+    /// The experiment that the run is one of, by which `spark runs` groups (default: several runs that are recorded are
+    /// one, named after their folder)
+    #[arg(long, value_name = "NAME", help_heading = "Results")]
+    experiment: Option<String>,
     /// Replace the run that --out holds
     #[arg(long, requires = "out", help_heading = "Results")]
     overwrite: bool,
@@ -113,7 +117,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         .collect::<Result<_>>()?;
     let given = args.inputs.read(&configs[0].interface())?;
     let measurements = recording::measurements(&args.records)?;
-    let mut plan = Plan { args, given, device, start, steps: 0, measurements };
+    let mut plan =
+        Plan { args, given, device, start, steps: 0, measurements, experiment: args.experiment.clone() };
     plan.steps = plan.steps(configs[0].as_ref())?;
     // Everything that can fail for what the user gave happens before the first step.
     for (place, variant) in variants.iter().enumerate() {
@@ -130,6 +135,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         args.plot || !args.records.is_empty(),
         &args.model.path,
     )?;
+    if let Some(folder) = folder.as_ref().filter(|_| variants.len() > 1) {
+        let name = folder.path().file_name().map(|name| name.to_string_lossy().into_owned());
+        plan.experiment = plan.experiment.or(name);
+    }
     let bar = bar(plan.steps, variants.len())?;
 
     let mut report = Report::new(out, &args.model.path, &variants, plan.steps);
@@ -206,6 +215,8 @@ struct Plan<'a> {
     steps: usize,
     /// What is recorded.
     measurements: Vec<Measurement>,
+    /// The experiment that all runs are of.
+    experiment: Option<String>,
 }
 
 impl Plan<'_> {

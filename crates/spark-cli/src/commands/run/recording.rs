@@ -109,7 +109,8 @@ impl Recording {
             "device": format!("{:?}", plan.device),
             "measurements": plan.measurements,
         });
-        let about = RunAbout { seed: variant.seed, configuration, ..RunAbout::new("run") };
+        let experiment = plan.experiment.clone();
+        let about = RunAbout { seed: variant.seed, configuration, experiment, ..RunAbout::new("run") };
         let writer = RunWriter::create(folder, about, true)?;
         spark::io::model::write(&writer.paths().model(), &variant.model, true)?;
         let begun = (Instant::now(), 0);
