@@ -231,7 +231,7 @@ fn several_runs_that_are_recorded_are_an_experiment() {
     let folder = templates();
     let extra = ["--out", "sweep", "--record", "summary", "--seeds", "1..2"];
     json_lines(with(folder.path(), &DRIVEN).args(extra));
-    let lines = json_lines(with(folder.path(), &["runs", "sweep", "--json"]));
+    let lines = json_lines(with(folder.path(), &["runs"]).arg("sweep"));
     let seeds: Vec<i64> = lines.iter().filter_map(|line| line["seed"].as_i64()).collect();
     assert_eq!(seeds.len(), 2, "{lines:?}");
     let of = |name: &str| {
