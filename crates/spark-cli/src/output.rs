@@ -1,6 +1,7 @@
 //! Standard output: text for people, or one JSON object a line for programs.
 
 use serde::Serialize;
+use serde_json::json;
 use spark::train::Cost;
 use std::io::{ErrorKind, Write};
 
@@ -26,6 +27,14 @@ impl Output {
         serde_json::to_writer(&mut stdout, value)?;
         writeln!(stdout)?;
         stdout.flush()
+    }
+
+    /// What somebody should know of a file that was read or written, a line each.
+    pub fn notes(self, notes: &[String]) -> std::io::Result<()> {
+        notes.iter().try_for_each(|note| {
+            self.text(format_args!("note: {note}"))?;
+            self.json(&json!({ "event": "note", "note": note }))
+        })
     }
 }
 

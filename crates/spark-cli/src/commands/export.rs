@@ -152,10 +152,7 @@ fn modules(
     let text = serde_json::to_string_pretty(&exported.description())? + "\n";
     write_atomically(&description, text.as_bytes())
         .with_context(|| format!("cannot write {}", description.display()))?;
-    for note in &exported.notes {
-        out.text(format_args!("note: {note}"))?;
-        out.json(&json!({"event": "note", "note": note}))?;
-    }
+    out.notes(&exported.notes)?;
     out.text(format_args!("wrote {} ({} tensors)", target.display(), file.tensors.len()))?;
     out.text(format_args!("wrote {}", description.display()))?;
     out.json(&json!({
@@ -190,10 +187,7 @@ fn graph(
     let network = common::network(&config.network, checkpoint.parameters)?;
     let options = NirOptions { dt: args.dt, ..NirOptions::default() };
     let notes = write_nir(target, &config.network, &network, &options)?;
-    for note in &notes {
-        out.text(format_args!("note: {note}"))?;
-        out.json(&json!({"event": "note", "note": note}))?;
-    }
+    out.notes(&notes)?;
     out.text(format_args!("wrote {}", target.display()))?;
     out.json(&json!({"event": "summary", "file": target, "dt": args.dt}))?;
     Ok(ExitCode::SUCCESS)

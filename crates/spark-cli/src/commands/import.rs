@@ -258,10 +258,7 @@ fn report(out: Output, path: &Path, imported: &Imported, compared: Option<[usize
         out.text(format_args!("{layer:<24} {module}"))?;
         out.json(&json!({"event": "module", "layer": layer, "module": module}))?;
     }
-    for note in &imported.notes {
-        out.text(format_args!("note: {note}"))?;
-        out.json(&json!({"event": "note", "note": note}))?;
-    }
+    out.notes(&imported.notes)?;
     for (what, names) in [("stays as drawn", &imported.missing), ("left out", &imported.unused)] {
         for name in names {
             out.text(format_args!("{what}: {name}"))?;

@@ -47,10 +47,7 @@ pub fn run(task: &Task<'_>) -> Result<ExitCode> {
     notes.extend(ours);
     notes.extend(spark::io::model::write(to_model, &snapshot.model, overwrite)?);
     snapshot.write(to_state)?;
-    for note in &notes {
-        out.text(format_args!("note: {note}"))?;
-        out.json(&json!({"event": "note", "note": note}))?;
-    }
+    out.notes(&notes)?;
     let numbers: usize = snapshot.state.values().map(|data| data.num_elements()).sum();
     out.text(format_args!(
         "wrote {} and {}: {} after {} steps, {numbers} numbers",

@@ -1,7 +1,7 @@
 //! What commands about recorded runs share.
 
 use anyhow::Result;
-use spark::record::{RunReader, StoreError};
+use spark::record::{RunReader, RunRecord, StoreError};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -54,6 +54,12 @@ pub fn number(value: f64) -> String {
 /// How long ago something was.
 pub fn age(time: impl Into<SystemTime>) -> String {
     duration(time.into().elapsed().unwrap_or_default())
+}
+
+/// How long a run was under way, once it has been said.
+pub fn took(about: &RunRecord) -> Option<String> {
+    let total = about.timings.get("total")?;
+    Duration::try_from_secs_f64(*total).ok().map(duration)
 }
 
 /// A duration in its two largest units.

@@ -6,7 +6,7 @@ use spark::record::{RunReader, StoreError, runs_in};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::recorded::{age, duration, last_values, number, table};
+use super::recorded::{age, last_values, number, table, took};
 use crate::output::Output;
 
 /// List the runs in a folder
@@ -73,14 +73,12 @@ fn row(run: &RunReader, name: &str) -> Result<Vec<String>, StoreError> {
     let about = run.about();
     let last = last_values(run, SCALARS)?;
     let last = last.iter().map(|(name, value)| format!("{name} {}", number(*value)));
-    let took =
-        about.timings.get("total").and_then(|&total| std::time::Duration::try_from_secs_f64(total).ok());
     Ok(vec![
         name.to_owned(),
         about.kind.clone(),
         run.status().to_string(),
         run.last_step()?.map_or("-".into(), |step| step.to_string()),
-        took.map_or("-".into(), duration),
+        took(about).unwrap_or_else(|| "-".into()),
         age(about.created),
         about.experiment.clone().unwrap_or_else(|| "-".into()),
         last.collect::<Vec<_>>().join("  "),

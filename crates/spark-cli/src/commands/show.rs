@@ -5,9 +5,8 @@ use serde_json::{Map, Value, json};
 use spark::record::{MeasurementInfo, RunReader, Scalar, StoreError, Stream};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use super::recorded::{age, duration, number, open, ranked, table};
+use super::recorded::{age, number, open, ranked, table, took};
 use crate::output::Output;
 
 /// Show what a run is, where it stands and what it recorded
@@ -85,7 +84,6 @@ fn ranges(run: &RunReader) -> Result<Vec<Range>, StoreError> {
 
 fn about(run: &RunReader) -> Result<Vec<String>, StoreError> {
     let about = run.about();
-    let total = about.timings.get("total").and_then(|&total| Duration::try_from_secs_f64(total).ok());
     let lines = [
         ("run", Some(run.paths().folder().display().to_string())),
         ("kind", Some(about.kind.clone())),
@@ -95,7 +93,7 @@ fn about(run: &RunReader) -> Result<Vec<String>, StoreError> {
         ("seed", about.seed.map(|seed| seed.to_string())),
         ("steps", run.last_step()?.map(|step| step.to_string())),
         ("created", Some(format!("{} ({} ago)", about.created, age(about.created)))),
-        ("took", total.map(duration)),
+        ("took", took(about)),
         ("starts", (about.starts > 1).then(|| about.starts.to_string())),
         ("command", Some(about.command.join(" "))),
         ("commit", about.commit.clone()),
@@ -133,8 +131,6 @@ fn measurement_lines(measurement: &MeasurementInfo) -> Vec<String> {
 }
 
 fn stream_row(stream: &Stream) -> Vec<String> {
-    let kind = serde_json::to_value(stream.kind).ok();
-    let kind = kind.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
     let shape = stream.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("×");
     let kept = match &stream.units {
         Some(units) => format!("{} of {shape} units", units.len()),
@@ -142,7 +138,7 @@ fn stream_row(stream: &Stream) -> Vec<String> {
     };
     let every =
         if stream.stride == 1 { "every step".into() } else { format!("every {} steps", stream.stride) };
-    vec![stream.name.clone(), kind, kept, every, stream.unit.clone().unwrap_or_default()]
+    vec![stream.name.clone(), stream.kind.to_string(), kept, every, stream.unit.clone().unwrap_or_default()]
 }
 
 fn event_lines(run: &RunReader, shown: usize) -> Result<Vec<String>, StoreError> {
