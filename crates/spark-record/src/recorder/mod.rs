@@ -165,6 +165,9 @@ impl Recorder {
                 "at least one match",
             );
         }
+        if problems.list().len() > before {
+            return;
+        }
         let mut channels: Vec<Channel> =
             found.into_iter().map(|found| Channel::new(found, self.dt, here)).collect();
         let always = config.trigger == Trigger::Always;

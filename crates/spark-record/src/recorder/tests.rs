@@ -316,6 +316,20 @@ fn every_mistake_is_reported_with_what_may_have_been_meant() {
 }
 
 #[test]
+fn a_measurement_that_is_refused_leaves_nothing_behind() {
+    let device = Device::flex();
+    let mut run = simulation(1, &Record::default(), &device);
+    let mut recorder = Recorder::new(&[], run.instance_mut(), 0, 1.0, &device).unwrap();
+    let good = Probe::new("out_spikes", StreamKind::Raster);
+    let slip = Probe::new("soma.potentail", StreamKind::Trace);
+    let half = Measurement::new("m", vec![good.clone(), slip]);
+    assert!(recorder.add(half, run.instance_mut(), &device).is_err());
+    assert!(recorder.streams().is_empty());
+    recorder.add(Measurement::new("m", vec![good]), run.instance_mut(), &device).unwrap();
+    assert_eq!(recorder.streams().len(), 1);
+}
+
+#[test]
 fn presets_find_something_in_every_neuron() {
     for preset in Preset::ALL {
         let (windows, _) = recorded(&[preset.measurement()], 5, |_, _| {});
